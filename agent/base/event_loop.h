@@ -1,0 +1,44 @@
+// The core thread: timers, signals, descriptors and closures posted by other threads, one at a time.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <memory>
+
+#include "agent/base/status.h"
+
+namespace bulkhead {
+
+// Everything except Post and Stop is called on the thread that calls Run (or before Run).
+class EventLoop {
+ public:
+  using Closure = std::function<void()>;
+
+  // At most inbox_capacity posted closures wait at a time.
+  static Result<std::unique_ptr<EventLoop>> Create(size_t inbox_capacity);
+  ~EventLoop();
+  EventLoop(const EventLoop&) = delete;
+  EventLoop& operator=(const EventLoop&) = delete;
+
+  // Runs the closure on the core thread, in order of posting. Any thread. ResourceExhausted when the inbox is full,
+  // Unavailable after Stop; the closure is then not kept.
+  Status Post(Closure closure);
+
+  // Calls `closure` every `period` until the loop ends; late ticks are not made up for.
+  Status AddTimer(std::chrono::nanoseconds period, Closure closure);
+  // Blocks the signal in the calling thread and calls `closure` when it arrives. Add before starting other threads.
+  Status AddSignal(int signal, Closure closure);
+  // Calls `closure` while `fd` is readable. The fd stays the caller's.
+  Status AddReadable(int fd, Closure closure);
+
+  Status Run();  // until Stop; closures already posted are still run
+  void Stop();   // any thread
+
+ private:
+  struct Impl;
+  explicit EventLoop(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace bulkhead

@@ -1,0 +1,56 @@
+// The tenants' cgroup tree: <root>/<tenant>/<task>, in the unified hierarchy and, on hybrid hosts, at the same relative
+// path in every v1 hierarchy that carries a limit.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent/base/status.h"
+#include "agent/model/ids.h"
+#include "agent/model/limits.h"
+
+namespace bulkhead {
+
+struct CgroupInfo {
+  uint64_t id = 0;         // inode in the v2 hierarchy: the identity that BPF sees
+  bool populated = false;  // a process lives here or below
+};
+
+// Core thread only. Every write is read back. Errors keep the kernel's errno and name cgroup and file.
+class CgroupTree {
+ public:
+  virtual ~CgroupTree() = default;
+
+  // Bulkhead's top cgroup itself.
+  virtual Result<CgroupInfo> Root() = 0;
+  // Tenants and tasks (two levels) that exist; cgroups that tasks made inside themselves are not listed.
+  virtual Result<std::vector<CgroupPath>> List() = 0;
+  virtual Result<CgroupInfo> Info(const CgroupPath& path) = 0;  // kNotFound when there is none
+
+  // Makes one level; the parent must exist. A cgroup that is there already is completed (a hierarchy that misses it
+  // gets it) and is no error.
+  virtual Status Create(const CgroupPath& path) = 0;
+  // Limits that the kernel holds now; kernel defaults are nullopt.
+  virtual Result<Limits> ReadLimits(const CgroupPath& path) = 0;
+  // Writes, reads back and returns what the kernel made of it (memory is rounded down to pages, v1 weights are
+  // converted). A value that the kernel did not take is an error, never a silent difference.
+  virtual Result<std::optional<uint64_t>> SetLimit(const CgroupPath& path, LimitKind kind,
+                                                   std::optional<uint64_t> value) = 0;
+  // What SetLimit would read back: lets a plan compare asked with held. Pure.
+  virtual std::optional<uint64_t> Effective(LimitKind kind, std::optional<uint64_t> value) const = 0;
+  // Which limits this host can enforce, and why not where it cannot: empty string = yes.
+  virtual std::string Unsupported(LimitKind kind) const = 0;
+
+  virtual Status Attach(const CgroupPath& path, int pid) = 0;              // the whole process, in every hierarchy
+  virtual Result<std::vector<int>> Processes(const CgroupPath& path) = 0;  // the cgroup and all below it
+  // SIGKILLs everything at and below path; returns when nothing lives there, or kDeadlineExceeded.
+  virtual Status Kill(const CgroupPath& path, std::chrono::milliseconds timeout) = 0;
+  // Removes path and every cgroup below it from every hierarchy; EBUSY while a process lives there. Gone already = ok.
+  virtual Status Remove(const CgroupPath& path) = 0;
+};
+
+}  // namespace bulkhead
