@@ -25,7 +25,7 @@ class CgroupTree {
  public:
   virtual ~CgroupTree() = default;
 
-  // Bulkhead's top cgroup itself.
+  // Bulkhead's top cgroup itself; kNotFound when somebody removed it. Create({""}) makes it anew.
   virtual Result<CgroupInfo> Root() = 0;
   // Tenants and tasks (two levels) that exist; cgroups that tasks made inside themselves are not listed.
   virtual Result<std::vector<CgroupPath>> List() = 0;

@@ -33,6 +33,8 @@ class PolicyMaps {
   // The programs are attached to Bulkhead's top cgroup as it is now; else FailedPrecondition naming what is missing
   // and, where another program forbids ours, that cgroup. Cheap enough for every reconcile tick.
   virtual Status CheckAttached() = 0;
+  // Attaches what CheckAttached misses, for a top cgroup that was made anew. All attached already = ok.
+  virtual Status Attach() = 0;
 
   // All entries, or none: counted against capacity first (ResourceExhausted). An id in use is AlreadyExists.
   virtual Status InstallPolicy(uint32_t policy_id, const CompiledPolicy& policy) = 0;
