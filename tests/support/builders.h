@@ -1,0 +1,66 @@
+// Specs in one line: Task("acme", "web").Label("app", "web").MemoryMax(64_MiB). Bad text aborts the test.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "agent/model/specs.h"
+
+namespace bulkhead::test {
+
+constexpr uint64_t operator""_KiB(unsigned long long value) { return value << 10; }
+constexpr uint64_t operator""_MiB(unsigned long long value) { return value << 20; }
+constexpr uint64_t operator""_GiB(unsigned long long value) { return value << 30; }
+
+IpAddress Address(const std::string& text);
+IpPrefix Prefix(const std::string& text);
+PortRange Port(const std::string& text);
+
+// What tenants and tasks have in common.
+template <typename Spec, typename Builder>
+class LimitedBuilder {
+ public:
+  Builder& Label(const std::string& key, const std::string& value) { return spec_.labels[key] = value, self(); }
+  Builder& CpuMax(double cpus) {
+    return spec_.limits.cpu_max_usec = static_cast<uint64_t>(cpus * static_cast<double>(kCpuPeriodUsec)), self();
+  }
+  Builder& CpuWeight(uint64_t weight) { return spec_.limits.cpu_weight = weight, self(); }
+  Builder& MemoryMax(uint64_t bytes) { return spec_.limits.memory_max_bytes = bytes, self(); }
+  Builder& PidsMax(uint64_t pids) { return spec_.limits.pids_max = pids, self(); }
+  operator Spec() const { return spec_; }  // NOLINT(google-explicit-constructor): reads as the spec it builds
+
+ protected:
+  Builder& self() { return static_cast<Builder&>(*this); }
+  Spec spec_;
+};
+
+class Tenant : public LimitedBuilder<TenantSpec, Tenant> {
+ public:
+  explicit Tenant(const std::string& name) { spec_.id = {name}; }
+};
+
+class Task : public LimitedBuilder<TaskSpec, Task> {
+ public:
+  Task(const std::string& tenant, const std::string& name) { spec_.id = {tenant, name}; }
+  Task& Addr(const std::string& address) { return spec_.addresses.push_back(Address(address)), *this; }
+};
+
+// Peers of a rule. Allow({Same(), Cidr("10.0.0.0/8", {"10.9.0.0/16"})}, {"tcp/80"}); Allow() allows everything.
+Peer Same();
+Peer Cidr(const std::string& cidr, const std::vector<std::string>& except = {});
+Rule Allow(const std::vector<Peer>& peers = {}, const std::vector<std::string>& ports = {});
+
+class Policy {
+ public:
+  Policy(const std::string& tenant, const std::string& name) { spec_.id = {tenant, name}; }
+  Policy& Select(const std::string& key, const std::string& value) { return spec_.select[key] = value, *this; }
+  Policy& Ingress(const std::vector<Rule>& rules = {}) { return spec_.ingress = rules, *this; }
+  Policy& Egress(const std::vector<Rule>& rules = {}) { return spec_.egress = rules, *this; }
+  Policy& Bind(const std::vector<std::string>& ports);
+  operator PolicySpec() const { return spec_; }  // NOLINT(google-explicit-constructor)
+
+ private:
+  PolicySpec spec_;
+};
+
+}  // namespace bulkhead::test
