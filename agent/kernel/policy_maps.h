@@ -8,16 +8,10 @@
 
 #include "agent/base/status.h"
 #include "agent/model/compiled_policy.h"
+#include "agent/model/task_binding.h"
 #include "agent/model/usage.h"
 
 namespace bulkhead {
-
-struct TaskBinding {
-  uint64_t tenant_cgroup_id = 0;
-  uint32_t policy_id = 0;
-  uint32_t slot = 0;
-  bool operator==(const TaskBinding&) const = default;
-};
 
 struct MapUse {
   std::string map;

@@ -21,7 +21,8 @@ enum class Direction : uint8_t { kIngress = 0, kEgress = 1, kBind = 2 };  // sam
 // Classes below kFirstPrefixClass are identities; the others are sets of rules that prefixes refer to.
 inline constexpr uint32_t kClassSameTenant = 1;
 inline constexpr uint32_t kClassOtherTenant = 2;
-inline constexpr uint32_t kClassBind = 3;  // direction kBind has this one class
+// Direction kBind has this one class. Present = bind(2) is restricted, to nothing when it is empty; absent = any port.
+inline constexpr uint32_t kClassBind = 3;
 inline constexpr uint32_t kFirstPrefixClass = 16;
 
 struct Interval {
