@@ -1,0 +1,346 @@
+#include "agent/kernel/libcgroup_tree.h"
+
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <sstream>
+
+#include <fmt/format.h>
+
+#include "agent/base/file_io.h"
+#include "agent/kernel/libcgroup.h"
+
+namespace bulkhead {
+namespace {
+
+constexpr char kDelegated[] = "bulkhead.slice/bulkhead-tenants.service";
+constexpr char kHolder[] = "holder";  // the child of the delegated cgroup that keeps its unit alive
+constexpr char kDefaultRoot[] = "bulkhead";
+constexpr mode_t kDirectoryMode = 0755;  // whatever the umask: tenants' users may look at their own limits
+constexpr size_t kDescriptorsPerCgroup = 7;
+
+bool IsDirectory(const CgroupHierarchy& hierarchy, const std::string& cgroup) {
+  struct stat info {};
+  return ::fstatat(hierarchy.top.get(), cgroup.c_str(), &info, 0) == 0 && S_ISDIR(info.st_mode);
+}
+
+// A quarter of the descriptors that this process may have.
+size_t HeldCgroups() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 16;
+  return std::max<size_t>(16, limit.rlim_cur / 4 / kDescriptorsPerCgroup);
+}
+
+Status CheckRoot(const std::string& root) {
+  const auto bad = [&](const char* why) {
+    return InvalidArgument(
+        fmt::format("cgroup.root \"{}\": {}; use \"auto\" or a name such as \"bulkhead\"", root, why));
+  };
+  if (root.empty()) return bad("empty");
+  if (root.front() == '/') return bad("must be relative to the hierarchies' tops");
+  if (root.back() == '/') return bad("ends in a slash");
+  std::istringstream in(root);
+  for (std::string part; std::getline(in, part, '/');) {
+    if (part.empty() || part == "." || part == "..") return bad("must name a cgroup below the hierarchies' tops");
+    if (part.size() > 255) return bad("a name of more than 255 bytes");
+    const bool plain = std::all_of(part.begin(), part.end(), [](unsigned char c) {
+      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+             c == '-' || c == ':' || c == '@' || c == '\\';
+    });
+    if (!plain) return bad("has a character that is not a letter, a digit or one of .-_:@\\");
+  }
+  return Ok();
+}
+
+// True when it was made; an existing directory is left as it is.
+Result<bool> MakeDirectory(const CgroupHierarchy& hierarchy, const std::string& cgroup) {
+  if (::mkdirat(hierarchy.top.get(), cgroup.c_str(), kDirectoryMode) == 0) return true;
+  if (errno == EEXIST) return false;
+  return Errno(errno, fmt::format("make cgroup in {}", hierarchy.mount_point));
+}
+
+Status OpenToReaders(const CgroupHierarchy& hierarchy, const std::string& cgroup) {
+  struct stat info {};
+  if (::fstatat(hierarchy.top.get(), cgroup.c_str(), &info, 0) != 0)
+    return Errno(errno, fmt::format("stat cgroup in {}", hierarchy.mount_point));
+  if ((info.st_mode & 07777) == kDirectoryMode) return Ok();
+  if (::fchmodat(hierarchy.top.get(), cgroup.c_str(), kDirectoryMode, 0) != 0)
+    return Errno(errno, fmt::format("chmod cgroup in {}", hierarchy.mount_point));
+  return Ok();
+}
+
+// "a", "a/b", "a/b/c"
+std::vector<std::string> Prefixes(const std::string& cgroup) {
+  std::vector<std::string> prefixes;
+  for (size_t at = cgroup.find('/'); at != std::string::npos; at = cgroup.find('/', at + 1))
+    prefixes.push_back(cgroup.substr(0, at));
+  prefixes.push_back(cgroup);
+  return prefixes;
+}
+
+Status RemoveChildren(int dir_fd, int depth) {
+  if (depth > 256) return FailedPrecondition("cgroups are nested too deep");
+  BULKHEAD_ASSIGN(const std::vector<std::string> names, Subdirectories(dir_fd));
+  for (const std::string& name : names) {
+    auto child = OpenAt(dir_fd, name, O_RDONLY | O_DIRECTORY);
+    if (!child.ok() && ErrnoOf(child.status()) == ENOENT) continue;
+    BULKHEAD_RETURN_IF_ERROR(child.status());
+    BULKHEAD_RETURN_IF_ERROR(RemoveChildren(child->get(), depth + 1));
+    if (::unlinkat(dir_fd, name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT)
+      return Errno(errno, fmt::format("remove cgroup {}", name));
+  }
+  return Ok();
+}
+
+std::string Show(const CgroupPath& path) { return path.value.empty() ? "top cgroup" : path.value; }
+std::string Parent(const std::string& cgroup) { return cgroup.substr(0, cgroup.rfind('/')); }
+bool IsTask(const CgroupPath& path) { return path.value.find('/') != std::string::npos; }
+
+}  // namespace
+
+LibcgroupTree::LibcgroupTree(std::unique_ptr<CgroupMounts> mounts, std::string root)
+    : mounts_(std::move(mounts)), root_(std::move(root)), limits_(*mounts_, HeldCgroups()), processes_(*mounts_) {}
+
+Result<std::unique_ptr<LibcgroupTree>> LibcgroupTree::Create(const std::string& root) {
+  BULKHEAD_RETURN_IF_ERROR(CheckRoot(root));
+  BULKHEAD_ASSIGN(CgroupMounts found, CgroupMounts::Discover());
+  BULKHEAD_RETURN_IF_ERROR(InitLibcgroup());
+  std::string name = root;
+  if (root == "auto") name = IsDirectory(found.unified(), kDelegated) ? kDelegated : kDefaultRoot;
+  std::unique_ptr<LibcgroupTree> tree(new LibcgroupTree(std::make_unique<CgroupMounts>(std::move(found)), name));
+  BULKHEAD_RETURN_IF_ERROR(tree->Create(CgroupPath{}));
+  return tree;
+}
+
+std::string LibcgroupTree::Relative(const CgroupPath& path) const {
+  return path.value.empty() ? root_ : root_ + "/" + path.value;
+}
+
+std::string LibcgroupTree::root_path() const { return mounts_->unified().mount_point + "/" + root_; }
+
+Result<UniqueFd> LibcgroupTree::OpenRoot() const {
+  return OpenAt(mounts_->unified().top.get(), root_, O_RDONLY | O_DIRECTORY);
+}
+
+uint32_t LibcgroupTree::depth() const {
+  const std::string full = mounts_->unified().mount_root + "/" + root_;
+  uint32_t levels = 0;
+  for (size_t i = 0; i < full.size(); ++i) levels += full[i] == '/' && i + 1 < full.size() && full[i + 1] != '/';
+  return levels;
+}
+
+Status LibcgroupTree::CheckName(const CgroupPath& path) const {
+  if (path.value.empty()) return Ok();
+  const size_t slash = path.value.find('/');
+  const std::string tenant = path.value.substr(0, slash);
+  BULKHEAD_RETURN_IF_ERROR(ValidateName(tenant, "cgroup"));
+  if (slash != std::string::npos) BULKHEAD_RETURN_IF_ERROR(ValidateName(path.value.substr(slash + 1), "cgroup"));
+  if (root_ == kDelegated && tenant == kHolder)
+    return FailedPrecondition("the name \"holder\" is taken by bulkhead-tenants.service");
+  return Ok();
+}
+
+Result<CgroupInfo> LibcgroupTree::Root() { return Info(CgroupPath{}); }
+
+Result<CgroupInfo> LibcgroupTree::Info(const CgroupPath& path) {
+  BULKHEAD_RETURN_IF_ERROR(CheckName(path));
+  auto dir = OpenAt(mounts_->unified().top.get(), Relative(path), O_RDONLY | O_DIRECTORY);
+  if (!dir.ok()) return Annotate(dir.status(), Show(path));
+  struct stat info {};
+  if (::fstat(dir->get(), &info) != 0) return Errno(errno, fmt::format("{}: stat", Show(path)));
+  auto events = ReadFileAt(dir->get(), "cgroup.events");
+  // Removed between the two calls.
+  if (ErrnoOf(events.status()) == ENODEV) return Errno(ENOENT, fmt::format("{}: cgroup.events", Show(path)));
+  if (!events.ok()) return Annotate(events.status(), Show(path));
+  return CgroupInfo{.id = info.st_ino, .populated = StatField(*events, "populated") == 1};
+}
+
+Result<std::vector<CgroupPath>> LibcgroupTree::List() {
+  std::vector<CgroupPath> paths;
+  const int top = mounts_->unified().top.get();
+  BULKHEAD_ASSIGN(const UniqueFd root, OpenAt(top, root_, O_RDONLY | O_DIRECTORY));
+  BULKHEAD_ASSIGN(const std::vector<std::string> tenants, Subdirectories(root.get()));
+  for (const std::string& tenant : tenants) {
+    if (!CheckName(CgroupPath{tenant}).ok()) continue;  // not ours: no name of ours looks so
+    auto dir = OpenAt(root.get(), tenant, O_RDONLY | O_DIRECTORY);
+    if (ErrnoOf(dir.status()) == ENOENT) continue;
+    BULKHEAD_RETURN_IF_ERROR(dir.status());
+    paths.push_back(CgroupPath{tenant});
+    BULKHEAD_ASSIGN(const std::vector<std::string> tasks, Subdirectories(dir->get()));
+    for (const std::string& task : tasks) {
+      if (ValidateName(task, "cgroup").ok()) paths.push_back(CgroupPath{tenant + "/" + task});
+    }
+  }
+  return paths;
+}
+
+Status LibcgroupTree::Create(const CgroupPath& path) {
+  BULKHEAD_RETURN_IF_ERROR(CheckName(path));
+  return Annotate(CreateAt(path), Show(path));
+}
+
+Status LibcgroupTree::CreateAt(const CgroupPath& path) {
+  const std::string cgroup = Relative(path);
+  if (!IsTask(path)) {
+    if (!path.value.empty() && !IsDirectory(mounts_->unified(), root_)) return Errno(ENOENT, "the top cgroup is gone");
+    BULKHEAD_RETURN_IF_ERROR(MakeDirectories(cgroup, /*with_libcgroup=*/true));
+    if (!path.value.empty()) return EnableControllers(cgroup);
+    BULKHEAD_RETURN_IF_ERROR(EnableControllers("."));
+    for (const std::string& level : Prefixes(cgroup)) BULKHEAD_RETURN_IF_ERROR(EnableControllers(level));
+    return Ok();
+  }
+  const Status made = MakeDirectories(cgroup, /*with_libcgroup=*/false);
+  if (ErrnoOf(made) != ENOENT || !IsDirectory(mounts_->unified(), Parent(cgroup))) return made;
+  // The tenant exists, but not everywhere.
+  BULKHEAD_RETURN_IF_ERROR(CreateAt(CgroupPath{Parent(path.value)}));
+  return MakeDirectories(cgroup, /*with_libcgroup=*/false);
+}
+
+Status LibcgroupTree::MakeDirectories(const std::string& cgroup, bool with_libcgroup) {
+  std::vector<const CgroupHierarchy*> made;
+  const auto take_back = [&](const Status& why) {
+    for (const CgroupHierarchy* hierarchy : made)
+      (void)::unlinkat(hierarchy->top.get(), cgroup.c_str(), AT_REMOVEDIR);  // `why` is what the caller must hear
+    return why;
+  };
+  std::vector<const char*> for_libcgroup;
+  const auto& all = mounts_->all();
+  for (auto hierarchy = all.rbegin(); hierarchy != all.rend(); ++hierarchy) {  // cgroup2 first
+    if (with_libcgroup && !hierarchy->controllers.empty()) {
+      if (IsDirectory(*hierarchy, cgroup)) continue;
+      for_libcgroup.push_back(ControllerName(hierarchy->controllers.front()));
+      made.push_back(&*hierarchy);
+      continue;
+    }
+    const std::vector<std::string> levels = with_libcgroup ? Prefixes(cgroup) : std::vector{cgroup};
+    for (const std::string& level : levels) {
+      auto is_new = MakeDirectory(*hierarchy, level);
+      if (!is_new.ok()) return take_back(is_new.status());
+      if (*is_new && level == cgroup) made.push_back(&*hierarchy);
+    }
+  }
+  if (!for_libcgroup.empty()) {
+    if (Status status = LibcgroupCreate(cgroup, for_libcgroup); !status.ok()) return take_back(status);
+  }
+  for (const CgroupHierarchy* hierarchy : made) {
+    if (Status status = OpenToReaders(*hierarchy, cgroup); !status.ok()) return take_back(status);
+  }
+  return Ok();
+}
+
+// v2: children get the controllers' files only when the parent's subtree_control names them. One controller per write:
+// a write that names one unknown controller enables none.
+Status LibcgroupTree::EnableControllers(const std::string& cgroup) {
+  const CgroupHierarchy& unified = mounts_->unified();
+  if (unified.controllers.empty()) return Ok();
+  const std::string file = cgroup + "/cgroup.subtree_control";
+  BULKHEAD_ASSIGN(const UniqueFd fd, OpenAt(unified.top.get(), file, O_RDWR));
+  BULKHEAD_ASSIGN(const std::string enabled, ReadAll(fd.get()));
+  const std::string words = " " + Trim(enabled) + " ";
+  for (const Controller controller : unified.controllers) {
+    if (words.find(fmt::format(" {} ", ControllerName(controller))) != std::string::npos) continue;
+    BULKHEAD_RETURN_IF_ERROR(Annotate(WriteOnce(fd.get(), fmt::format("+{}", ControllerName(controller))), file));
+  }
+  return Ok();
+}
+
+Result<Limits> LibcgroupTree::ReadLimits(const CgroupPath& path) {
+  BULKHEAD_RETURN_IF_ERROR(CheckName(path));
+  Limits limits;
+  for (const LimitKind kind : kAllLimits) {
+    if (mounts_->Carrier(ControllerOf(kind)) == nullptr) continue;
+    auto value = limits_.Read(Relative(path), kind);
+    // A cgroup that is not there in one hierarchy is not limited by it; gone altogether is another matter.
+    if (ErrnoOf(value.status()) == ENOENT && IsDirectory(mounts_->unified(), Relative(path))) continue;
+    if (!value.ok()) return Annotate(value.status(), Show(path));
+    limits.Get(kind) = *value;
+  }
+  return limits;
+}
+
+Result<std::optional<uint64_t>> LibcgroupTree::SetLimit(const CgroupPath& path, LimitKind kind,
+                                                        std::optional<uint64_t> value) {
+  BULKHEAD_RETURN_IF_ERROR(CheckName(path));
+  const std::string cgroup = Relative(path);
+  auto held = limits_.Write(cgroup, kind, value);
+  if (ErrnoOf(held.status()) == ENOENT && IsDirectory(mounts_->unified(), cgroup) && Unsupported(kind).empty()) {
+    if (IsTask(path)) BULKHEAD_RETURN_IF_ERROR(Create(CgroupPath{Parent(path.value)}));
+    BULKHEAD_RETURN_IF_ERROR(Create(path));
+    held = limits_.Write(cgroup, kind, value);
+  }
+  if (!held.ok()) return Annotate(held.status(), Show(path));
+  return held;
+}
+
+std::optional<uint64_t> LibcgroupTree::Effective(LimitKind kind, std::optional<uint64_t> value) const {
+  return EffectiveLimit(kind, value, limits_.page_size());
+}
+
+std::string LibcgroupTree::Unsupported(LimitKind kind) const {
+  const Controller controller = ControllerOf(kind);
+  const CgroupHierarchy* carrier = mounts_->Carrier(controller);
+  if (carrier == nullptr)
+    return fmt::format("no cgroup hierarchy of this host has the {} controller", ControllerName(controller));
+  const char* file = LimitFileOf(kind, carrier->v2).value;
+  const std::string probe = fmt::format("{}/{}", root_, file);
+  if (::faccessat(carrier->top.get(), probe.c_str(), F_OK, 0) == 0) return "";
+  return fmt::format("the kernel offers no {} in {}/{}", file, carrier->mount_point, root_);
+}
+
+Status LibcgroupTree::Attach(const CgroupPath& path, int pid) {
+  BULKHEAD_RETURN_IF_ERROR(CheckName(path));
+  if (pid <= 1 || pid == ::getpid())
+    return InvalidArgument(fmt::format("{}: attach process {}: not a process of a tenant", Show(path), pid));
+  if (!IsTask(path)) return Errno(EBUSY, fmt::format("{}: attach process {}: not a task's cgroup", Show(path), pid));
+  const std::string cgroup = Relative(path);
+  for (const CgroupHierarchy& hierarchy : mounts_->all()) {
+    if (IsDirectory(hierarchy, cgroup)) continue;
+    if (!IsDirectory(mounts_->unified(), cgroup))
+      return Errno(ENOENT, fmt::format("{}: attach process {}", Show(path), pid));
+    BULKHEAD_RETURN_IF_ERROR(Create(path));
+  }
+  return Annotate(processes_.Attach(cgroup, pid), fmt::format("{}: attach process {}", Show(path), pid));
+}
+
+Result<std::vector<int>> LibcgroupTree::Processes(const CgroupPath& path) {
+  BULKHEAD_RETURN_IF_ERROR(Info(path).status());
+  auto pids = processes_.List(Relative(path));
+  if (!pids.ok()) return Annotate(pids.status(), Show(path));
+  return pids;
+}
+
+Status LibcgroupTree::Kill(const CgroupPath& path, std::chrono::milliseconds timeout) {
+  BULKHEAD_RETURN_IF_ERROR(CheckName(path));
+  return Annotate(processes_.Kill(Relative(path), timeout), Show(path));
+}
+
+Status LibcgroupTree::RemoveFrom(const CgroupHierarchy& hierarchy, const std::string& cgroup, bool with_libcgroup) {
+  auto dir = OpenAt(hierarchy.top.get(), cgroup, O_RDONLY | O_DIRECTORY);
+  if (ErrnoOf(dir.status()) == ENOENT) return Ok();
+  BULKHEAD_RETURN_IF_ERROR(dir.status());
+  BULKHEAD_RETURN_IF_ERROR(Annotate(RemoveChildren(dir->get(), 0), hierarchy.mount_point));
+  if (with_libcgroup && !hierarchy.controllers.empty())
+    return LibcgroupDelete(cgroup, ControllerName(hierarchy.controllers.front()));
+  if (::unlinkat(hierarchy.top.get(), cgroup.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT)
+    return Errno(errno, fmt::format("remove cgroup in {}", hierarchy.mount_point));
+  return Ok();
+}
+
+Status LibcgroupTree::Remove(const CgroupPath& path) {
+  BULKHEAD_RETURN_IF_ERROR(CheckName(path));
+  const std::string cgroup = Relative(path);
+  auto pids = processes_.List(cgroup);
+  if (!pids.ok()) return Annotate(pids.status(), Show(path));
+  if (!pids->empty())
+    return Errno(EBUSY, fmt::format("{}: remove cgroup with {} live processes", Show(path), pids->size()));
+  limits_.Forget(cgroup);
+  for (const CgroupHierarchy& hierarchy : mounts_->all())  // cgroup2 last
+    BULKHEAD_RETURN_IF_ERROR(Annotate(RemoveFrom(hierarchy, cgroup, !IsTask(path)), Show(path)));
+  return Ok();
+}
+
+}  // namespace bulkhead

@@ -1,0 +1,72 @@
+// The real CgroupTree, on unified (cgroup v2) and hybrid hosts (v1 controllers beside a cgroup2 mount).
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "agent/base/unique_fd.h"
+#include "agent/kernel/cgroup_mounts.h"
+#include "agent/kernel/cgroup_tree.h"
+#include "agent/kernel/limit_io.h"
+#include "agent/kernel/process_mover.h"
+
+namespace bulkhead {
+
+// Structure through libcgroup, values through descriptors that are held open (LimitIo).
+//
+// On hybrid hosts a cgroup is made in cgroup2 first and removed there last: whatever exists in any hierarchy is listed,
+// so that a creation or removal cut short by a crash is found and finished. Until then a missing v1 side reads as "no
+// limits", and SetLimit and Attach complete the cgroup first.
+//
+// Cgroups of the agent's own unit are never touched, and no cgroup's processes but those under the root.
+class LibcgroupTree final : public CgroupTree {
+ public:
+  // Finds the hierarchies, and makes the root where it is missing, with the cpu, memory and pids controllers.
+  // `root`: "auto" = the cgroup of bulkhead-tenants.service where systemd has made it, else "bulkhead"; or a path below
+  // each hierarchy's top ("bulkhead", "machine/bulkhead"). InvalidArgument for a path that is empty, absolute, a
+  // hierarchy's top or climbs with "..".
+  static Result<std::unique_ptr<LibcgroupTree>> Create(const std::string& root);
+
+  Result<CgroupInfo> Root() override;
+  Result<std::vector<CgroupPath>> List() override;
+  Result<CgroupInfo> Info(const CgroupPath& path) override;
+  // Root and tenants through libcgroup, which makes missing parents and enables controllers. Tasks, of which there are
+  // many and whose parent is ready, by one mkdir per hierarchy: libcgroup's path walk costs twice that on v1 and ten
+  // times that on v2. A cgroup that cannot be made in every hierarchy is taken back.
+  Status Create(const CgroupPath& path) override;
+  Result<Limits> ReadLimits(const CgroupPath& path) override;
+  Result<std::optional<uint64_t>> SetLimit(const CgroupPath& path, LimitKind kind,
+                                           std::optional<uint64_t> value) override;
+  std::optional<uint64_t> Effective(LimitKind kind, std::optional<uint64_t> value) const override;
+  std::string Unsupported(LimitKind kind) const override;
+  // Tasks only: a tenant's cgroup holds no processes itself (EBUSY). See ProcessMover for the order of hierarchies.
+  Status Attach(const CgroupPath& path, int pid) override;
+  Result<std::vector<int>> Processes(const CgroupPath& path) override;
+  Status Kill(const CgroupPath& path, std::chrono::milliseconds timeout) override;
+  Status Remove(const CgroupPath& path) override;
+
+  const CgroupMounts& mounts() const { return *mounts_; }
+  const char* mode() const { return mounts_->hybrid() ? "hybrid" : "unified"; }
+  std::string root_path() const;  // absolute, in cgroup2
+  // A descriptor of the root's cgroup2 directory as it is now (a root that was removed and made anew is another one).
+  Result<UniqueFd> OpenRoot() const;
+  // Levels from cgroup2's own top down to the root: 1 for "bulkhead". Tasks are two below.
+  uint32_t depth() const;
+  // The path relative to the hierarchies' tops: "bulkhead/acme/web-1".
+  std::string Relative(const CgroupPath& path) const;
+
+ private:
+  LibcgroupTree(std::unique_ptr<CgroupMounts> mounts, std::string root);
+  Status CreateAt(const CgroupPath& path);
+  Status MakeDirectories(const std::string& cgroup, bool with_libcgroup);
+  Status EnableControllers(const std::string& cgroup);
+  Status CheckName(const CgroupPath& path) const;
+  Status RemoveFrom(const CgroupHierarchy& hierarchy, const std::string& cgroup, bool with_libcgroup);
+
+  std::unique_ptr<CgroupMounts> mounts_;  // at a fixed address: limits_ and processes_ refer to it
+  std::string root_;                      // relative to every hierarchy's top
+  LimitIo limits_;
+  ProcessMover processes_;
+};
+
+}  // namespace bulkhead
