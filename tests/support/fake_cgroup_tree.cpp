@@ -9,7 +9,32 @@ namespace bulkhead {
 namespace {
 
 constexpr uint64_t kPage = 4096;
+constexpr uint64_t kMemoryCeiling = (uint64_t{1} << 63) - kPage;  // more is "max" to the kernel
 constexpr char kElsewhere[] = "/";
+
+// As kernel/: one or two names, nothing that climbs.
+Status CheckPath(const CgroupPath& path) {
+  if (path.value.empty()) return Ok();
+  const size_t slash = path.value.find('/');
+  BULKHEAD_RETURN_IF_ERROR(ValidateName(path.value.substr(0, slash), "cgroup"));
+  return slash == std::string::npos ? Ok() : ValidateName(path.value.substr(slash + 1), "cgroup");
+}
+
+// The errno with which the kernel refuses a value; 0 = it takes it.
+int Refusal(LimitKind kind, std::optional<uint64_t> value) {
+  if (!value) return 0;
+  switch (kind) {
+    case LimitKind::kCpuMax:
+      return *value < 1'000 ? EINVAL : 0;
+    case LimitKind::kCpuWeight:
+      return *value < 1 || *value > 10'000 ? ERANGE : 0;
+    case LimitKind::kPidsMax:
+      return *value > 4'194'304 ? EINVAL : 0;
+    case LimitKind::kMemoryMax:
+      break;
+  }
+  return 0;
+}
 
 bool IsAtOrBelow(const std::string& path, const std::string& top) {
   return top.empty() ? path != kElsewhere : path == top || path.starts_with(top + "/");
@@ -89,6 +114,7 @@ Result<CgroupInfo> FakeCgroupTree::Info(const CgroupPath& path) {
 }
 
 Status FakeCgroupTree::Create(const CgroupPath& path) {
+  BULKHEAD_RETURN_IF_ERROR(CheckPath(path));
   return faults_.Mutate("create", path.value + ": create cgroup", [&]() -> Status {
     if (nodes_.contains(path.value)) return Ok();
     const auto slash = path.value.rfind('/');
@@ -111,6 +137,7 @@ Result<std::optional<uint64_t>> FakeCgroupTree::SetLimit(const CgroupPath& path,
   const Status written = faults_.Mutate(LimitName(kind), what, [&]() -> Status {
     BULKHEAD_RETURN_IF_ERROR(MustExist(path, fmt::format("write {}", LimitName(kind))));
     if (const std::string why = Unsupported(kind); !why.empty()) return FailedPrecondition(what + ": " + why);
+    if (const int error = Refusal(kind, value); error != 0) return Errno(error, what);
     nodes_.at(path.value).limits.Get(kind) = Effective(kind, value);
     return Ok();
   });
@@ -120,6 +147,7 @@ Result<std::optional<uint64_t>> FakeCgroupTree::SetLimit(const CgroupPath& path,
 
 std::optional<uint64_t> FakeCgroupTree::Effective(LimitKind kind, std::optional<uint64_t> value) const {
   if (!value) return std::nullopt;
+  if (kind == LimitKind::kMemoryMax && *value >= kMemoryCeiling) return std::nullopt;
   if (kind == LimitKind::kMemoryMax) return *value / kPage * kPage;
   if (kind == LimitKind::kCpuWeight && *value == kDefaultCpuWeight) return std::nullopt;
   return value;
@@ -132,6 +160,8 @@ std::string FakeCgroupTree::Unsupported(LimitKind kind) const {
 
 Status FakeCgroupTree::Attach(const CgroupPath& path, int pid) {
   const std::string what = fmt::format("{}: move process {}", path.value, pid);
+  if (pid <= 1) return InvalidArgument(what + ": not a process of a tenant");
+  if (path.value.find('/') == std::string::npos) return Errno(EBUSY, what);
   return faults_.Mutate("attach", what, [&]() -> Status {
     BULKHEAD_RETURN_IF_ERROR(MustExist(path, fmt::format("move process {}", pid)));
     if (!processes_.contains(pid)) return Errno(ESRCH, what);
