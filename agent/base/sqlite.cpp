@@ -2,6 +2,11 @@
 
 #include <sqlite3.h>
 #include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <ctime>
 
 #include <fmt/format.h>
 
@@ -30,6 +35,19 @@ Status Failure(sqlite3* handle, const std::string& what) {
 }
 
 }  // namespace
+
+Result<std::string> SetDatabaseAside(const std::string& path) {
+  std::string target = fmt::format("{}.corrupt-{}", path, ::time(nullptr));
+  for (int again = 1; ::access(target.c_str(), F_OK) == 0; ++again)
+    target = fmt::format("{}.corrupt-{}-{}", path, ::time(nullptr), again);
+  // The log first: a new database must never meet the old one's log.
+  for (const char* suffix : {"-wal", "-shm", ""}) {
+    const std::string from = path + suffix;
+    if (::rename(from.c_str(), (target + suffix).c_str()) != 0 && errno != ENOENT)
+      return Errno(errno, fmt::format("rename {} to {}", from, target));
+  }
+  return target;
+}
 
 Result<std::unique_ptr<Database>> Database::Open(const std::string& path) {
   sqlite3* handle = nullptr;

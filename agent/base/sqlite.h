@@ -17,6 +17,10 @@ namespace bulkhead {
 
 class Statement;
 
+// Renames a database that cannot be used, with its WAL, to PATH.corrupt-<seconds since 1970>; returns that name. The
+// database must be closed.
+Result<std::string> SetDatabaseAside(const std::string& path);
+
 class Database {
  public:
   // WAL, synchronous=FULL: a committed transaction survives power loss. Creates the file (0600) when missing.
