@@ -28,6 +28,7 @@ struct SetLimit {
 struct InstallPolicy {
   uint32_t policy_id = 0;
   std::shared_ptr<const CompiledPolicy> policy;
+  CompiledPolicy::Hash hash{};  // of policy
   bool operator==(const InstallPolicy&) const = default;
 };
 // The flip: from here on the task's packets are judged by this policy. Needs the cgroups of the task and its tenant.
