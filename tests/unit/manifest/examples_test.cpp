@@ -1,0 +1,42 @@
+#include <gmock/gmock.h>
+
+#include "agent/manifest/manifest.h"
+#include "agent/rpc/convert.h"
+
+namespace bulkhead {
+namespace {
+
+TEST(Examples, TenantsAreValidFromFileToValue) {
+  const auto parsed = LoadObjects({BULKHEAD_EXAMPLES "/tenants.yaml"});
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  int tenants = 0;
+  int tasks = 0;
+  int policies = 0;
+  for (const ParsedObject& one : *parsed) {
+    const auto spec = DecodeObject(one.object);
+    ASSERT_TRUE(spec.ok()) << one.file << ":" << one.line << ": " << spec.status();
+    tenants += std::holds_alternative<TenantSpec>(*spec);
+    tasks += std::holds_alternative<TaskSpec>(*spec);
+    policies += std::holds_alternative<PolicySpec>(*spec);
+    if (const auto* task = std::get_if<TaskSpec>(&*spec); task && task->id.name == "web-1") {
+      EXPECT_EQ(task->limits, (Limits{50'000, 100, 256U << 20, 64}));
+    }
+  }
+  EXPECT_EQ(tenants, 2);
+  EXPECT_EQ(tasks, 3);
+  EXPECT_EQ(policies, 3);
+}
+
+TEST(Examples, WhatTheAgentStoresReadsBackAsTheSameManifest) {
+  const auto parsed = LoadManifests({BULKHEAD_EXAMPLES "/tenants.yaml"});
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  for (const v1::Object& object : *parsed) {
+    const ObjectSpec spec = *DecodeObject(object);
+    const auto again = ParseManifest(ToYaml(EncodeObject(spec)), "stored");
+    ASSERT_TRUE(again.ok()) << again.status();
+    EXPECT_EQ(*DecodeObject(again->at(0)), spec) << ToYaml(object);
+  }
+}
+
+}  // namespace
+}  // namespace bulkhead
