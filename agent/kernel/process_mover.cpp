@@ -38,10 +38,11 @@ struct DirCloser {
 
 bool Vanished(const Status& status) { return ErrnoOf(status) == ENOENT || ErrnoOf(status) == ENODEV; }
 
-// A threaded cgroup below lists its processes in the domain above it (EOPNOTSUPP here).
+// A threaded cgroup has threads only (EOPNOTSUPP for its processes): their ids stand for the processes.
 Status CollectOwn(int dir_fd, std::set<int>& pids) {
   auto text = ReadFileAt(dir_fd, "cgroup.procs");
-  if (!text.ok()) return ErrnoOf(text.status()) == EOPNOTSUPP ? Ok() : text.status();
+  if (ErrnoOf(text.status()) == EOPNOTSUPP) text = ReadFileAt(dir_fd, "cgroup.threads");
+  BULKHEAD_RETURN_IF_ERROR(text.status());
   std::istringstream in(*text);
   for (int pid = 0; in >> pid;) {
     if (pid > 0) pids.insert(pid);  // 0: a process of another pid namespace
@@ -180,7 +181,8 @@ Status ProcessMover::Attach(const std::string& cgroup, int pid) {
   return mounts_.hybrid() ? MoveStragglers(cgroup) : Ok();
 }
 
-// Moves what is in one hierarchy but not in another; how many writes that took.
+// Moves what is in one hierarchy but not in another; how many it found. One that ended before it could be moved counts:
+// it may have forked first.
 Result<int> ProcessMover::MoveStragglersOnce(const std::string& cgroup) {
   std::set<int> anywhere;
   std::vector<std::set<int>> members;
@@ -189,24 +191,28 @@ Result<int> ProcessMover::MoveStragglersOnce(const std::string& cgroup) {
     anywhere.insert(pids.begin(), pids.end());
     members.push_back(std::move(pids));
   }
-  int moves = 0;
+  int found = 0;
   for (const int pid : anywhere) {
     for (size_t i = 0; i < members.size(); ++i) {
       if (members[i].contains(pid)) continue;
+      ++found;
       const Status moved = MoveTo(mounts_.all()[i], cgroup, pid);
       if (!moved.ok() && ErrnoOf(moved) != ESRCH) return moved;
-      moves += moved.ok() ? 1 : 0;
     }
   }
-  return moves;
+  return found;
 }
 
+// Two looks in a row must find nothing: v1 sizes its list before it fills it, so that forks of members that are in
+// already can push a straggler off its end.
 Status ProcessMover::MoveStragglers(const std::string& cgroup) {
   ForkBrake brake(mounts_, cgroup);
+  bool clean_before = false;
   for (int round = 0; round < kRoundsUnbraked + kRoundsBraked; ++round) {
     if (round == kRoundsUnbraked) BULKHEAD_RETURN_IF_ERROR(brake.Pull());
-    BULKHEAD_ASSIGN(const int moves, MoveStragglersOnce(cgroup));
-    if (moves == 0) return Ok();
+    BULKHEAD_ASSIGN(const int found, MoveStragglersOnce(cgroup));
+    if (found == 0 && clean_before) return Ok();
+    clean_before = found == 0;
   }
   return Unavailable("processes fork faster than they can be moved into every hierarchy; kill the task, or try again");
 }

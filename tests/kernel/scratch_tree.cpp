@@ -72,10 +72,12 @@ Child::Child(const std::function<int()>& body) : pid_(::fork()) {
   if (pid_ == 0) ::_exit(body());
 }
 
-Child::~Child() {
+Child::~Child() { End(); }
+
+void Child::End() {
   if (pid_ <= 0) return;
   ::kill(pid_, SIGKILL);
-  ::waitpid(pid_, nullptr, 0);
+  (void)Wait();
 }
 
 bool Child::Alive() {
@@ -100,14 +102,14 @@ Child Child::Sleeping() {
 Gate::Gate() {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) std::abort();
-  read_ = ends[0];
-  write_ = ends[1];
+  read_.reset(ends[0]);
+  write_.reset(ends[1]);
 }
 
-void Gate::Open() const { (void)!::write(write_, "go", 2); }
+void Gate::Open() const { (void)!::write(write_.get(), "go", 2); }
 
 void Gate::Pass() const {
-  pollfd wait{.fd = read_, .events = POLLIN, .revents = 0};
+  pollfd wait{.fd = read_.get(), .events = POLLIN, .revents = 0};
   (void)::poll(&wait, 1, -1);
 }
 

@@ -42,6 +42,7 @@ class Child {
   pid_t pid() const { return pid_; }
   bool Alive();  // not yet dead; a zombie counts as dead
   int Wait();    // exit code, or 128 + signal
+  void End();    // SIGKILL, and reaped
 
   static Child Sleeping();
 
@@ -57,8 +58,8 @@ class Gate {
   void Pass() const;  // waits
 
  private:
-  int read_ = -1;
-  int write_ = -1;
+  UniqueFd read_;
+  UniqueFd write_;
 };
 
 // Looks every few milliseconds until the condition holds; false after 20 s.
