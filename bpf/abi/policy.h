@@ -126,7 +126,10 @@ struct address_key {
 };
 ABI_ASSERT(sizeof(struct address_key) == 20, "address_key");
 
-/* map "control", array of one. The agent raises generation after every change; cached verdicts of older ones lapse. */
+/*
+ * map "control", array of one. The agent raises generation after every change, and before the memory of what it deleted
+ * can be used again; cached verdicts of older generations lapse. Its low 32 bits are never 0.
+ */
 struct control_record {
 	__u64 generation;
 };
@@ -148,23 +151,38 @@ struct drop_record {
 ABI_ASSERT(sizeof(struct drop_record) == 128, "drop_record");
 #define DROP_SLOT_UNKNOWN POLICY_MAX_TASKS
 
-/* map "flows", socket storage: what is known of the socket's flow. */
+/*
+ * map "flows", socket storage: what is known of the socket's flow. Only flows that pass are cached; a cached flow passes
+ * in both directions. `word` holds everything that a cached packet needs and is read and replaced as one value:
+ *   63..32 low half of the generation it was judged in (never 0) · 31..20 sequence, counts replacements
+ *   19..5 slot · 4..2 scope · 1..0 kind
+ * A writer owns the other cached fields while kind is FLOW_BUSY; a reader compares `word` before and after reading them.
+ */
 struct flow_state {
-	__u64 generation;	/* of the cached verdict; 0 = nothing cached */
+	__u64 word;
 	__u64 owner;		/* cgroup id of the task that made the socket; 0 for an accepted one */
-	__u64 peer;		/* cgroup id of the peer task on this host; 0 = none */
-	__u8 remote[16];
-	__u16 remote_port;	/* host order */
+	__u64 peer;		/* cgroup id of the peer task on this host; PEER_* */
+	__u8 remote[16];	/* UDP only, like the rest of the tuple */
+	__u8 local[16];
+	__be16 remote_port;
+	__be16 local_port;
 	__u8 family;
-	__u8 direction;		/* TCP: who opened it, DIR_*; FLOW_UNSET before the first packet */
-	__u8 allowed;		/* bit DIR_INGRESS, bit DIR_EGRESS: packets that pass */
-	__u8 scope;
+	__u8 opener;		/* TCP: who opened the connection, FLOW_OPENER_*; set by its first packet */
 	__u8 pad[2];
-	__u32 slot;
-	__u32 rule;
 };
-ABI_ASSERT(sizeof(struct flow_state) == 56, "flow_state");
-#define FLOW_UNSET 0xff
+ABI_ASSERT(sizeof(struct flow_state) == 64, "flow_state");
+enum flow_kind { FLOW_NONE = 0, FLOW_TCP = 1, FLOW_UDP = 2, FLOW_BUSY = 3 };
+enum flow_opener { FLOW_OPENER_UNSET = 0, FLOW_OPENER_REMOTE = 1, FLOW_OPENER_TASK = 2 };
+#define FLOW_GENERATION_SHIFT 32
+#define FLOW_SEQUENCE_ONE (1ULL << 20)
+#define FLOW_SEQUENCE_MASK 0xfff00000ULL
+#define FLOW_SLOT_SHIFT 5
+#define FLOW_SLOT_MASK 0x7fff
+#define FLOW_SCOPE_SHIFT 2
+#define FLOW_SCOPE_MASK 7
+#define FLOW_KIND_MASK 3
+#define PEER_NONE 0ULL		/* the other end is no task of this host */
+#define PEER_UNKNOWN (~0ULL)	/* on this host, but of no known task: judged as another tenant's */
 
 /* map "udp_flows", LRU hash: conversations of unconnected UDP, ICMP and raw sockets. */
 struct udp_flow_key {
@@ -177,7 +195,7 @@ struct udp_flow_key {
 };
 ABI_ASSERT(sizeof(struct udp_flow_key) == 32, "udp_flow_key");
 struct udp_flow {
-	__u8 opened;	/* bit DIR_INGRESS: the remote spoke first and was allowed; bit DIR_EGRESS: the task did */
-	__u8 pad[7];
+	__u32 opened;	/* bit DIR_INGRESS: the remote spoke first and was allowed; bit DIR_EGRESS: the task did */
+	__u32 pad;
 };
 ABI_ASSERT(sizeof(struct udp_flow) == 8, "udp_flow");

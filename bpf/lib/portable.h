@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What lets bpf/lib/ compile for the kernel and, by a C++ compiler, for tests on the host. */
+#pragma once
+
+#ifdef __bpf__
+#include <linux/bpf.h>
+
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+/* Verified once, called from anywhere; the first of several objects' copies is linked. */
+#define SUBPROGRAM __weak __attribute__((noinline))
+#else
+#include <arpa/inet.h>
+#ifndef __always_inline
+#define __always_inline inline __attribute__((always_inline))
+#endif
+#define SUBPROGRAM inline
+#define bpf_htonl(value) htonl(value)
+#endif
