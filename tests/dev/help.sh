@@ -34,6 +34,17 @@ Builds and runs the $1 tier alone; arguments go to ctest, such as -R NAME.
 H
       [[ $1 == unit ]] || echo "Needs root."
       ;;
+    vm) cat <<'H'
+./dev vm [NAME|all] [--tier TIER] [-R REGEX] [--timeout SECONDS] [--fresh]
+Builds, then runs the contract, bpf, kernel and e2e tiers inside a Debian guest: systemd as PID 1, unified cgroup v2,
+another kernel than this machine's. Needs root and qemu; the guest is emulated (no KVM), so it is several times slower.
+The image of a guest is made once, with mmdebstrap, and kept in build/vm/images; --fresh makes it again with today's
+packages. Results, console and journal lie in build/vm/NAME. Exits 0 only if nothing failed.
+  debian12       systemd 252, kernel 6.1 (the default)
+  debian12-6.12  systemd 252, kernel 6.12 of bookworm-backports
+  debian13       systemd 257, kernel 6.12
+H
+      ;;
     bench) cat <<'H'
 ./dev bench [NAME] [--json FILE]
 Builds optimised and runs one benchmark or all; prints each figure beside what it is compared with, in the same run.
@@ -66,6 +77,7 @@ H
   run [CONFIG]            the agent in the foreground
   build [PRESET]          dev, asan, tsan, release
   unit | kernel | e2e     one tier; arguments go to ctest
+  vm [NAME]               the same tiers in a Debian guest: systemd, unified cgroup v2, an older kernel
   bench [NAME]            benchmarks, each beside what it is compared with
   fuzz [TARGET] [SECONDS] fuzzers
   lint | format           style
