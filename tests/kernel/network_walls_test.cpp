@@ -39,7 +39,7 @@ class NetworkWalls : public ::testing::Test {
   void Isolate(const std::vector<std::string>& tasks) {
     for (const std::string& task : tasks) lab_->Bind(task, Compile({}));
   }
-  Child Echo(const std::string& task, uint16_t port) {
+  TaskProcess Echo(const std::string& task, uint16_t port) {
     return lab_->Serve(task, [port](const auto& ready) { return EchoServer(port, ready); });
   }
   int ProbeFrom(const std::string& task, const std::string& address, uint16_t port, Transport transport) {
@@ -63,13 +63,13 @@ constexpr Way kWays[] = {
     {"127.0.0.1", Transport::kTcp}, {"127.0.0.1", Transport::kUdp}, {"::1", Transport::kTcp}, {"::1", Transport::kUdp}};
 
 TEST_F(NetworkWalls, ProcessOutsideOfAllTasksIsNotTouched) {
-  const Child server = Echo("", 7000);
+  const TaskProcess server = Echo("", 7000);
   for (const Way& way : kWays) EXPECT_EQ(ProbeFrom("", way.address, 7000, way.transport), 0) << way.address;
 }
 
 TEST_F(NetworkWalls, TaskThatIsNotBoundGetsNoSocket) {
   lab_->Make("acme/new");
-  const Child server = Echo("", 7000);
+  const TaskProcess server = Echo("", 7000);
   for (const Way& way : kWays) EXPECT_EQ(ProbeFrom("acme/new", way.address, 7000, way.transport), EPERM) << way.address;
   EXPECT_EQ(ProbeFrom("acme", "127.0.0.1", 7000, Transport::kTcp), EPERM) << "a tenant's own cgroup is no task";
   BULKHEAD_TEST_ASSIGN(const NetworkCounters unknown, lab_->maps().ReadUnknown());
@@ -78,7 +78,7 @@ TEST_F(NetworkWalls, TaskThatIsNotBoundGetsNoSocket) {
 
 TEST_F(NetworkWalls, SocketOfATaskThatWasUnboundIsSilenced) {
   Isolate({"acme/web"});
-  const Child server = Echo("", 7000);
+  const TaskProcess server = Echo("", 7000);
   const int result = lab_->Run("acme/web", [&] {
     const UniqueFd fd = OpenSocket("127.0.0.1", Transport::kUdp);
     if (ConnectTo(fd.get(), "127.0.0.1", 7000) != 0 || test::Echo(fd.get()) != 0) return 1;
@@ -90,7 +90,7 @@ TEST_F(NetworkWalls, SocketOfATaskThatWasUnboundIsSilenced) {
 
 TEST_F(NetworkWalls, SameTenantTalksOtherTenantIsRefusedAtOnce) {
   Isolate({"acme/web", "acme/db", "evil/web"});
-  const Child server = Echo("acme/db", 7000);
+  const TaskProcess server = Echo("acme/db", 7000);
   for (const Way& way : kWays) {
     EXPECT_EQ(ProbeFrom("acme/web", way.address, 7000, way.transport), 0) << way.address;
     EXPECT_EQ(ProbeFrom("evil/web", way.address, 7000, way.transport), EPERM) << way.address;
@@ -103,8 +103,8 @@ TEST_F(NetworkWalls, SameTenantTalksOtherTenantIsRefusedAtOnce) {
 
 TEST_F(NetworkWalls, HostProgramsAndTasksTalkUnderIsolate) {
   Isolate({"acme/web"});
-  const Child host = Echo("", 7000);
-  const Child task = Echo("acme/web", 7001);
+  const TaskProcess host = Echo("", 7000);
+  const TaskProcess task = Echo("acme/web", 7001);
   for (const Way& way : kWays) {
     EXPECT_EQ(ProbeFrom("acme/web", way.address, 7000, way.transport), 0) << way.address;
     EXPECT_EQ(ProbeFrom("", way.address, 7001, way.transport), 0) << way.address;

@@ -63,13 +63,13 @@ void Sweep(const std::string& mount) {
 
 }  // namespace
 
-Child::~Child() {
+TaskProcess::~TaskProcess() {
   if (pid_ < 0) return;
   ::kill(pid_, SIGKILL);
   ::waitpid(pid_, nullptr, 0);
 }
 
-int Child::Wait() {
+int TaskProcess::Wait() {
   int status = 0;
   ::waitpid(std::exchange(pid_, -1), &status, 0);
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
@@ -121,6 +121,11 @@ uint64_t Lab::Make(const std::string& path) {
   return IdOf(path);
 }
 
+void Lab::RemakeRoot() {
+  RemoveTree(root_);
+  Make("");
+}
+
 uint64_t Lab::IdOf(const std::string& path) const {
   struct stat status {};
   if (::stat((root_ + "/" + path).c_str(), &status) != 0) Require(Errno(errno, "find cgroup " + path));
@@ -155,7 +160,7 @@ pid_t Lab::Fork(const std::string& cgroup) {
   return static_cast<pid_t>(::syscall(SYS_clone3, &arguments, sizeof(arguments)));
 }
 
-Child Lab::Start(const std::string& cgroup, const std::function<int()>& body, int netns) {
+TaskProcess Lab::Start(const std::string& cgroup, const std::function<int()>& body, int netns) {
   ::fflush(nullptr);
   const pid_t pid = Fork(cgroup);
   if (pid < 0) Require(Errno(errno, "start a process in " + cgroup));
@@ -164,20 +169,20 @@ Child Lab::Start(const std::string& cgroup, const std::function<int()>& body, in
     if (netns >= 0 && ::setns(netns, CLONE_NEWNET) != 0) ::_exit(126);
     ::_exit(body());
   }
-  return Child(pid);
+  return TaskProcess(pid);
 }
 
 int Lab::Run(const std::string& cgroup, const std::function<int()>& body, int netns) {
   return Start(cgroup, body, netns).Wait();
 }
 
-Child Lab::Serve(const std::string& cgroup, const std::function<int(const std::function<void()>& ready)>& body,
-                 int netns) {
+TaskProcess Lab::Serve(const std::string& cgroup, const std::function<int(const std::function<void()>& ready)>& body,
+                       int netns) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) Require(Errno(errno, "make a pipe"));
   UniqueFd here(ends[0]);
   UniqueFd there(ends[1]);
-  Child child = Start(
+  TaskProcess child = Start(
       cgroup, [&] { return body([&] { (void)!::write(there.get(), "r", 1); }); }, netns);
   there.reset();
   char ready = 0;

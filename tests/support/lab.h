@@ -16,12 +16,12 @@
 namespace bulkhead::test {
 
 // A forked process in a cgroup. Killed and reaped when it goes out of scope.
-class Child {
+class TaskProcess {
  public:
-  explicit Child(pid_t pid) : pid_(pid) {}
-  Child(Child&& other) noexcept : pid_(std::exchange(other.pid_, -1)) {}
-  Child& operator=(Child&&) = delete;
-  ~Child();
+  explicit TaskProcess(pid_t pid) : pid_(pid) {}
+  TaskProcess(TaskProcess&& other) noexcept : pid_(std::exchange(other.pid_, -1)) {}
+  TaskProcess& operator=(TaskProcess&&) = delete;
+  ~TaskProcess();
   pid_t pid() const { return pid_; }
   int Wait();  // its exit code; 128 + signal when it was killed
 
@@ -45,6 +45,7 @@ class Lab {
   // Makes the cgroup with those above it: "acme", "acme/web". Returns its id.
   uint64_t Make(const std::string& path);
   uint64_t IdOf(const std::string& path) const;
+  void RemakeRoot();  // removes all cgroups and makes the top one again
   // Installs the policy, equal ones once, and binds the task "acme/web" (made if missing). Aborts the test on an error.
   void Bind(const std::string& task, const CompiledPolicy& policy);
   uint32_t SlotOf(const std::string& task) const { return slots_.at(task); }
@@ -52,11 +53,11 @@ class Lab {
 
   // Runs `body` in a process of that cgroup ("" = outside of all), in `netns` (-1 = the lab's). Its result is the exit
   // code.
-  Child Start(const std::string& cgroup, const std::function<int()>& body, int netns = -1);
+  TaskProcess Start(const std::string& cgroup, const std::function<int()>& body, int netns = -1);
   int Run(const std::string& cgroup, const std::function<int()>& body, int netns = -1);
   // Like Start, and waits until the body calls ready().
-  Child Serve(const std::string& cgroup, const std::function<int(const std::function<void()>& ready)>& body,
-              int netns = -1);
+  TaskProcess Serve(const std::string& cgroup, const std::function<int(const std::function<void()>& ready)>& body,
+                    int netns = -1);
   // The test process itself, for BPF_PROG_TEST_RUN, whose socket belongs to the caller's cgroup. Leaves at the end.
   void Enter(const std::string& cgroup);
   void Leave();
