@@ -39,7 +39,10 @@ class TreeBuilder final : public YAML::EventHandler {
   std::vector<YamlNode> Take() { return std::move(documents_); }
   bool failed() const { return failed_; }
 
-  void OnDocumentStart(const YAML::Mark&) override {
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    // yaml-cpp 0.7 does not get past a stray "]" or ":"; it reports empty documents at that place for ever.
+    if (mark.pos == last_start_) Fail(mark.line + 1, "not valid YAML: unexpected text");
+    last_start_ = mark.pos;
     anchors_.clear();
     stack_.clear();
   }
@@ -172,6 +175,7 @@ class TreeBuilder final : public YAML::EventHandler {
 
   Report& report_;
   bool failed_ = false;
+  int last_start_ = -1;  // where the document before began
   size_t nodes_ = 0;
   size_t text_bytes_ = 0;
   std::vector<Frame> stack_;
@@ -194,7 +198,7 @@ std::vector<YamlNode> ParseYaml(const std::string& text, Report& report) {
   try {
     std::istringstream stream(text);
     YAML::Parser parser(stream);
-    while (parser.HandleNextDocument(builder)) continue;
+    while (!builder.failed() && parser.HandleNextDocument(builder)) continue;
   } catch (const YAML::Exception& error) {
     if (!builder.failed()) report.Add(error.mark.line + 1, "", fmt::format("not valid YAML: {}", error.msg));
   } catch (const std::exception& error) {  // std::bad_alloc and what the library does not document

@@ -88,6 +88,8 @@ TEST(ParseManifest, InvalidYamlNamesTheLine) {
   EXPECT_THAT(ErrorOf("kind: Tenant\nname: [a\n"), StartsWith("t.yaml:3: not valid YAML: "));
   EXPECT_THAT(ErrorOf("kind: Tenant\n\tname: a\n"), StartsWith("t.yaml:2: not valid YAML: "));
   EXPECT_THAT(ErrorOf("a: b: c"), StartsWith("t.yaml:1: not valid YAML: "));
+  EXPECT_EQ(ErrorOf("kind: Tenant\nname: a\n]\n"), "t.yaml:3: not valid YAML: illegal flow end");
+  EXPECT_EQ(ErrorOf(",a: b\n"), "t.yaml:1: not valid YAML: unexpected text");
   EXPECT_EQ(ErrorOf("name: \xff\xfe"), "t.yaml:1: not UTF-8 text");
 }
 
