@@ -27,10 +27,9 @@ Result<uint64_t> Number(std::string_view text) {
 // The largest count of bytes that a memory limit can hold; the kernel calls it "max" (include/linux/page_counter.h).
 uint64_t MemoryCeiling(uint64_t page_size) { return static_cast<uint64_t>(LONG_MAX) / page_size * page_size; }
 
-Result<std::optional<uint64_t>> CpuMaxFromText(std::string_view quota, std::string_view period) {
+Result<std::optional<uint64_t>> CpuMaxFromText(std::string_view quota, uint64_t period_usec) {
   if (quota == "max" || quota == "-1") return std::optional<uint64_t>();
   BULKHEAD_ASSIGN(const uint64_t quota_usec, Number(quota));
-  BULKHEAD_ASSIGN(const uint64_t period_usec, Number(period));
   if (period_usec == 0) return Internal("CPU period of 0");
   if (period_usec == kCpuPeriodUsec) return std::optional(quota_usec);
   return std::optional(quota_usec * kCpuPeriodUsec / period_usec);
@@ -81,30 +80,31 @@ LimitFile LimitFileOf(LimitKind kind, bool v2) {
 Result<std::string> LimitToText(LimitKind kind, bool v2, std::optional<uint64_t> value) {
   switch (kind) {
     case LimitKind::kCpuMax:
-      if (v2) return value ? fmt::format("{} {}", *value, kCpuPeriodUsec) : fmt::format("max {}", kCpuPeriodUsec);
-      return value ? fmt::format("{}", *value) : "-1";
+      if (v2) return (value ? std::to_string(*value) : "max") + " " + std::to_string(kCpuPeriodUsec);
+      return value ? std::to_string(*value) : "-1";
     case LimitKind::kCpuWeight: {
       const uint64_t weight = value.value_or(kDefaultCpuWeight);
       if (weight < 1 || weight > 10'000) return Errno(ERANGE, fmt::format("write \"{}\"", weight));
-      if (v2) return fmt::format("{}", weight);
-      return fmt::format("{}", (weight * kSharesPerDefaultWeight + kDefaultCpuWeight / 2) / kDefaultCpuWeight);
+      if (v2) return std::to_string(weight);
+      return std::to_string((weight * kSharesPerDefaultWeight + kDefaultCpuWeight / 2) / kDefaultCpuWeight);
     }
     case LimitKind::kMemoryMax:
-      return value ? fmt::format("{}", *value) : (v2 ? "max" : "-1");
+      return value ? std::to_string(*value) : (v2 ? "max" : "-1");
     case LimitKind::kPidsMax:
       break;
   }
-  return value ? fmt::format("{}", *value) : "max";
+  return value ? std::to_string(*value) : "max";
 }
 
-Result<std::optional<uint64_t>> LimitFromText(LimitKind kind, bool v2, std::string_view text, std::string_view period) {
+Result<std::optional<uint64_t>> LimitFromText(LimitKind kind, bool v2, std::string_view text, uint64_t period) {
   text = Strip(text);
   switch (kind) {
     case LimitKind::kCpuMax: {
-      if (!v2) return CpuMaxFromText(text, Strip(period));
+      if (!v2) return CpuMaxFromText(text, period);
       const size_t space = text.find(' ');
       if (space == std::string_view::npos) return Internal(fmt::format("\"{}\" is not \"quota period\"", text));
-      return CpuMaxFromText(text.substr(0, space), text.substr(space + 1));
+      BULKHEAD_ASSIGN(period, Number(text.substr(space + 1)));
+      return CpuMaxFromText(text.substr(0, space), period);
     }
     case LimitKind::kCpuWeight: {
       BULKHEAD_ASSIGN(uint64_t weight, Number(text));

@@ -27,9 +27,8 @@ LimitFile LimitFileOf(LimitKind kind, bool v2);
 
 // What is written. ERANGE (kept as errno) for a weight outside 1..10000: v1 would clamp it in silence.
 Result<std::string> LimitToText(LimitKind kind, bool v2, std::optional<uint64_t> value);
-// What was read; `period` is the text of cpu.cfs_period_us (v1, kCpuMax). Kernel defaults are nullopt.
-Result<std::optional<uint64_t>> LimitFromText(LimitKind kind, bool v2, std::string_view text,
-                                              std::string_view period = {});
+// What was read; `period` is what cpu.cfs_period_us says (v1, kCpuMax). Kernel defaults are nullopt.
+Result<std::optional<uint64_t>> LimitFromText(LimitKind kind, bool v2, std::string_view text, uint64_t period = 0);
 // What the kernel makes of a value: bytes are rounded down to pages; the default weight and a memory limit beyond what
 // the kernel can count read back as "no limit". v1 shares keep every weight: shares = round(weight * 1024 / 100), and
 // round(shares * 100 / 1024) gives the weight back (kernel/sched/core.c sched_weight_from_cgroup and its inverse).

@@ -103,7 +103,10 @@ bool IsTask(const CgroupPath& path) { return path.value.find('/') != std::string
 }  // namespace
 
 LibcgroupTree::LibcgroupTree(std::unique_ptr<CgroupMounts> mounts, std::string root)
-    : mounts_(std::move(mounts)), root_(std::move(root)), limits_(*mounts_, HeldCgroups()), processes_(*mounts_) {}
+    : mounts_(std::move(mounts)),
+      root_(std::move(root)),
+      limits_(*mounts_, root_, HeldCgroups()),
+      processes_(*mounts_) {}
 
 Result<std::unique_ptr<LibcgroupTree>> LibcgroupTree::Create(const std::string& root) {
   BULKHEAD_RETURN_IF_ERROR(CheckRoot(root));
@@ -253,7 +256,7 @@ Result<Limits> LibcgroupTree::ReadLimits(const CgroupPath& path) {
   Limits limits;
   for (const LimitKind kind : kAllLimits) {
     if (mounts_->Carrier(ControllerOf(kind)) == nullptr) continue;
-    auto value = limits_.Read(Relative(path), kind);
+    auto value = limits_.Read(path.value, kind);
     // A cgroup that is not there in one hierarchy is not limited by it; gone altogether is another matter.
     if (ErrnoOf(value.status()) == ENOENT && IsDirectory(mounts_->unified(), Relative(path))) continue;
     if (!value.ok()) return Annotate(value.status(), Show(path));
@@ -264,16 +267,18 @@ Result<Limits> LibcgroupTree::ReadLimits(const CgroupPath& path) {
 
 Result<std::optional<uint64_t>> LibcgroupTree::SetLimit(const CgroupPath& path, LimitKind kind,
                                                         std::optional<uint64_t> value) {
-  BULKHEAD_RETURN_IF_ERROR(CheckName(path));
-  const std::string cgroup = Relative(path);
-  auto held = limits_.Write(cgroup, kind, value);
-  if (ErrnoOf(held.status()) == ENOENT && IsDirectory(mounts_->unified(), cgroup) && Unsupported(kind).empty()) {
+  // What is held has been checked.
+  if (!limits_.Holds(path.value)) BULKHEAD_RETURN_IF_ERROR(CheckName(path));
+  auto held = limits_.Write(path.value, kind, value);
+  if (held.ok()) return held;
+  if (ErrnoOf(held.status()) == ENOENT && IsDirectory(mounts_->unified(), Relative(path)) &&
+      Unsupported(kind).empty()) {
     if (IsTask(path)) BULKHEAD_RETURN_IF_ERROR(Create(CgroupPath{Parent(path.value)}));
     BULKHEAD_RETURN_IF_ERROR(Create(path));
-    held = limits_.Write(cgroup, kind, value);
+    held = limits_.Write(path.value, kind, value);
+    if (held.ok()) return held;
   }
-  if (!held.ok()) return Annotate(held.status(), Show(path));
-  return held;
+  return Annotate(held.status(), Show(path));
 }
 
 std::optional<uint64_t> LibcgroupTree::Effective(LimitKind kind, std::optional<uint64_t> value) const {
@@ -337,7 +342,7 @@ Status LibcgroupTree::Remove(const CgroupPath& path) {
   if (!pids.ok()) return Annotate(pids.status(), Show(path));
   if (!pids->empty())
     return Errno(EBUSY, fmt::format("{}: remove cgroup with {} live processes", Show(path), pids->size()));
-  limits_.Forget(cgroup);
+  limits_.Forget(path.value);
   for (const CgroupHierarchy& hierarchy : mounts_->all())  // cgroup2 last
     BULKHEAD_RETURN_IF_ERROR(Annotate(RemoveFrom(hierarchy, cgroup, !IsTask(path)), Show(path)));
   return Ok();

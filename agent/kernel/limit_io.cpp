@@ -35,7 +35,7 @@ Status WriteSmall(int fd, const char* file, const std::string& text) {
 Status WriteMemoryPair(int limit, int memsw, const LimitFile& files, const std::string& text, bool raise) {
   for (const bool memsw_first : {raise, !raise}) {
     Status first = memsw_first ? WriteSmall(memsw, files.companion, text) : WriteSmall(limit, files.value, text);
-    if (ErrnoOf(first) == EINVAL && memsw_first == raise) continue;
+    if (!first.ok() && ErrnoOf(first) == EINVAL && memsw_first == raise) continue;
     BULKHEAD_RETURN_IF_ERROR(first);
     return memsw_first ? WriteSmall(limit, files.value, text) : WriteSmall(memsw, files.companion, text);
   }
@@ -43,7 +43,7 @@ Status WriteMemoryPair(int limit, int memsw, const LimitFile& files, const std::
 }
 
 Status MoreAbout(const Status& status, LimitKind kind, bool v2) {
-  if (v2 || kind != LimitKind::kCpuMax || ErrnoOf(status) != EINVAL) return status;
+  if (status.ok() || v2 || kind != LimitKind::kCpuMax || ErrnoOf(status) != EINVAL) return status;
   return Annotate(status, "cgroup v1 allows no task more CPU than its tenant has");
 }
 
@@ -51,15 +51,16 @@ std::string Show(const std::optional<uint64_t>& value) { return value ? fmt::for
 
 }  // namespace
 
-LimitIo::LimitIo(const CgroupMounts& mounts, size_t max_cgroups)
+LimitIo::LimitIo(const CgroupMounts& mounts, std::string root, size_t max_cgroups)
     : mounts_(mounts),
+      root_(std::move(root)),
       max_cgroups_(std::max<size_t>(max_cgroups, 1)),
       page_size_(static_cast<uint64_t>(::sysconf(_SC_PAGESIZE))) {}
 
 Result<LimitIo::Slot*> LimitIo::Open(const std::string& cgroup, LimitKind kind) {
-  auto [entry, is_new] = held_.try_emplace(cgroup);
-  Held& held = entry->second;
-  if (is_new) {
+  const auto entry = held_.find(cgroup);
+  Held& held = entry != held_.end() ? entry->second : held_[cgroup];
+  if (entry == held_.end()) {
     by_age_.push_front(cgroup);
     held.age = by_age_.begin();
     if (held_.size() > max_cgroups_) {
@@ -77,9 +78,10 @@ Result<LimitIo::Slot*> LimitIo::Open(const std::string& cgroup, LimitKind kind) 
     return FailedPrecondition(fmt::format("{}: no hierarchy of this host carries it", LimitName(kind)));
   slot.v2 = carrier->v2;
   slot.files = LimitFileOf(kind, carrier->v2);
-  BULKHEAD_ASSIGN(UniqueFd value, OpenAt(carrier->top.get(), cgroup + "/" + slot.files.value, O_RDWR));
+  const std::string directory = (cgroup.empty() ? root_ : root_ + "/" + cgroup) + "/";
+  BULKHEAD_ASSIGN(UniqueFd value, OpenAt(carrier->top.get(), directory + slot.files.value, O_RDWR));
   if (slot.files.companion != nullptr) {
-    auto companion = OpenAt(carrier->top.get(), cgroup + "/" + slot.files.companion, O_RDWR);
+    auto companion = OpenAt(carrier->top.get(), directory + slot.files.companion, O_RDWR);
     if (companion.ok()) slot.companion = *std::move(companion);
     // Without swap accounting there is no memsw file; a period file that is missing shows when it is read.
     if (!companion.ok() && ErrnoOf(companion.status()) != ENOENT) return companion.status();
@@ -88,17 +90,23 @@ Result<LimitIo::Slot*> LimitIo::Open(const std::string& cgroup, LimitKind kind) 
   return &slot;
 }
 
+Status LimitIo::ReadPeriod(Slot& slot) {
+  SmallBuffer buffer;
+  BULKHEAD_ASSIGN(const std::string_view text, ReadSmall(slot.companion.get(), slot.files.companion, buffer));
+  BULKHEAD_ASSIGN(slot.period, ParseUnsigned(Trim(std::string(text))));
+  return Ok();
+}
+
+// The period of a v1 quota is taken as last read: Read looks at it each time, Write once per opened cgroup.
 Result<std::optional<uint64_t>> LimitIo::ReadSlot(Slot& slot, LimitKind kind) {
   SmallBuffer value_buffer;
   SmallBuffer companion_buffer;
   BULKHEAD_ASSIGN(std::string_view text, ReadSmall(slot.value.get(), slot.files.value, value_buffer));
-  std::string_view companion;
-  if (slot.companion.valid()) {
-    BULKHEAD_ASSIGN(companion, ReadSmall(slot.companion.get(), slot.files.companion, companion_buffer));
+  if (kind == LimitKind::kMemoryMax && slot.companion.valid()) {
+    // Memory and swap together are the wall: where somebody set them apart, what holds is the wider one.
+    BULKHEAD_ASSIGN(text, ReadSmall(slot.companion.get(), slot.files.companion, companion_buffer));
   }
-  // Memory and swap together are the wall: where somebody set them apart, what holds is the wider one.
-  if (kind == LimitKind::kMemoryMax && !companion.empty()) text = companion;
-  auto value = LimitFromText(kind, slot.v2, text, companion);
+  auto value = LimitFromText(kind, slot.v2, text, slot.period);
   if (!value.ok()) return Annotate(value.status(), slot.files.value);
   slot.held = value->value_or(UINT64_MAX);
   return value;
@@ -111,20 +119,23 @@ Result<std::optional<uint64_t>> LimitIo::WriteSlot(Slot& slot, LimitKind kind, s
     BULKHEAD_RETURN_IF_ERROR(WriteMemoryPair(slot.value.get(), slot.companion.get(), slot.files, *text,
                                              value.value_or(UINT64_MAX) > slot.held));
   } else {
+    if (kind == LimitKind::kCpuMax && slot.companion.valid()) BULKHEAD_RETURN_IF_ERROR(FixPeriod(slot));
     BULKHEAD_RETURN_IF_ERROR(MoreAbout(WriteSmall(slot.value.get(), slot.files.value, *text), kind, slot.v2));
   }
-  const std::optional<uint64_t> wanted = EffectiveLimit(kind, value, page_size_);
-  BULKHEAD_ASSIGN(std::optional<uint64_t> held, ReadSlot(slot, kind));
-  if (held == wanted) return held;
-  if (kind == LimitKind::kCpuMax && slot.companion.valid()) {
-    // Somebody set another period. Quota and period are two files on v1: the period first, then the quota again.
-    BULKHEAD_RETURN_IF_ERROR(WriteSmall(slot.companion.get(), slot.files.companion, fmt::format("{}", kCpuPeriodUsec)));
-    BULKHEAD_RETURN_IF_ERROR(WriteSmall(slot.value.get(), slot.files.value, *text));
-    BULKHEAD_ASSIGN(held, ReadSlot(slot, kind));
-    if (held == wanted) return held;
-  }
+  BULKHEAD_ASSIGN(const std::optional<uint64_t> held, ReadSlot(slot, kind));
+  if (held == EffectiveLimit(kind, value, page_size_)) return held;
   return FailedPrecondition(
       fmt::format("{}: wrote \"{}\", but the kernel holds {}", slot.files.value, *text, Show(held)));
+}
+
+// Somebody may have set another period. The old quota of the new period could be more than the tenant has, which v1
+// refuses; without a quota the period is free.
+Status LimitIo::FixPeriod(Slot& slot) {
+  if (slot.period == 0) BULKHEAD_RETURN_IF_ERROR(ReadPeriod(slot));
+  if (slot.period == kCpuPeriodUsec) return Ok();
+  BULKHEAD_RETURN_IF_ERROR(WriteSmall(slot.value.get(), slot.files.value, "-1"));
+  BULKHEAD_RETURN_IF_ERROR(WriteSmall(slot.companion.get(), slot.files.companion, fmt::format("{}", kCpuPeriodUsec)));
+  return ReadPeriod(slot);
 }
 
 Result<std::optional<uint64_t>> LimitIo::Write(const std::string& cgroup, LimitKind kind,
@@ -132,7 +143,7 @@ Result<std::optional<uint64_t>> LimitIo::Write(const std::string& cgroup, LimitK
   for (const bool last : {false, true}) {
     BULKHEAD_ASSIGN(Slot * slot, Open(cgroup, kind));
     auto held = WriteSlot(*slot, kind, value);
-    if (last || ErrnoOf(held.status()) != ENODEV) return held;
+    if (held.ok() || last || ErrnoOf(held.status()) != ENODEV) return held;
     Forget(cgroup);
   }
   return Internal("unreachable");
@@ -141,8 +152,10 @@ Result<std::optional<uint64_t>> LimitIo::Write(const std::string& cgroup, LimitK
 Result<std::optional<uint64_t>> LimitIo::Read(const std::string& cgroup, LimitKind kind) {
   for (const bool last : {false, true}) {
     BULKHEAD_ASSIGN(Slot * slot, Open(cgroup, kind));
-    auto held = ReadSlot(*slot, kind);
-    if (last || ErrnoOf(held.status()) != ENODEV) return held;
+    Status ready = Ok();
+    if (kind == LimitKind::kCpuMax && slot->companion.valid()) ready = ReadPeriod(*slot);
+    auto held = ready.ok() ? ReadSlot(*slot, kind) : ready;
+    if (held.ok() || last || ErrnoOf(held.status()) != ENODEV) return held;
     Forget(cgroup);
   }
   return Internal("unreachable");
@@ -152,7 +165,7 @@ void LimitIo::Forget(const std::string& cgroup) {
   for (auto entry = held_.begin(); entry != held_.end();) {
     const std::string& name = entry->first;
     const bool below = name.size() > cgroup.size() && name[cgroup.size()] == '/' && name.starts_with(cgroup);
-    if (name == cgroup || below) {
+    if (cgroup.empty() || name == cgroup || below) {
       by_age_.erase(entry->second.age);
       entry = held_.erase(entry);
     } else {

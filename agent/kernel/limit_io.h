@@ -20,13 +20,14 @@ namespace bulkhead {
 // recently used are closed.
 class LimitIo {
  public:
-  // `mounts` must outlive this.
-  LimitIo(const CgroupMounts& mounts, size_t max_cgroups);
+  // `mounts` must outlive this. `root` is relative to the hierarchies' tops.
+  LimitIo(const CgroupMounts& mounts, std::string root, size_t max_cgroups);
 
-  // `cgroup` is relative to the hierarchies' tops. Errors name the file, not the cgroup.
+  // `cgroup` is relative to the root ("" = the root itself). Errors name the file, not the cgroup.
   // What the kernel holds after the write; a difference from what it should hold is FailedPrecondition.
   Result<std::optional<uint64_t>> Write(const std::string& cgroup, LimitKind kind, std::optional<uint64_t> value);
   Result<std::optional<uint64_t>> Read(const std::string& cgroup, LimitKind kind);
+  bool Holds(const std::string& cgroup) const { return held_.contains(cgroup); }
   void Forget(const std::string& cgroup);  // the cgroup and everything below it
 
   uint64_t page_size() const { return page_size_; }
@@ -38,6 +39,7 @@ class LimitIo {
     UniqueFd value;
     UniqueFd companion;
     uint64_t held = UINT64_MAX;  // what was last read: tells which of memory's two v1 files to write first
+    uint64_t period = 0;         // v1, kCpuMax: of the quota, as last read; 0 = not yet
   };
   struct Held {
     std::array<Slot, kAllLimits.size()> slots;
@@ -45,10 +47,13 @@ class LimitIo {
   };
 
   Result<Slot*> Open(const std::string& cgroup, LimitKind kind);
+  Status ReadPeriod(Slot& slot);
+  Status FixPeriod(Slot& slot);
   Result<std::optional<uint64_t>> ReadSlot(Slot& slot, LimitKind kind);
   Result<std::optional<uint64_t>> WriteSlot(Slot& slot, LimitKind kind, std::optional<uint64_t> value);
 
   const CgroupMounts& mounts_;
+  const std::string root_;
   const size_t max_cgroups_;
   const uint64_t page_size_;
   std::unordered_map<std::string, Held> held_;

@@ -46,8 +46,8 @@ TEST(LimitFromText, ReadsWhatTheKernelShows) {
   EXPECT_EQ(*LimitFromText(LimitKind::kCpuMax, true, "50000 100000\n"), 50'000u);
   EXPECT_EQ(*LimitFromText(LimitKind::kCpuMax, true, "max 100000\n"), std::nullopt);
   EXPECT_EQ(*LimitFromText(LimitKind::kCpuMax, true, "5000 10000\n"), 50'000u);  // another period, the same share
-  EXPECT_EQ(*LimitFromText(LimitKind::kCpuMax, false, "50000\n", "200000\n"), 25'000u);
-  EXPECT_EQ(*LimitFromText(LimitKind::kCpuMax, false, "-1\n", "100000\n"), std::nullopt);
+  EXPECT_EQ(*LimitFromText(LimitKind::kCpuMax, false, "50000\n", 200'000), 25'000u);
+  EXPECT_EQ(*LimitFromText(LimitKind::kCpuMax, false, "-1\n", 100'000), std::nullopt);
   EXPECT_EQ(*LimitFromText(LimitKind::kCpuWeight, true, "100\n"), std::nullopt);
   EXPECT_EQ(*LimitFromText(LimitKind::kCpuWeight, false, "1024\n"), std::nullopt);
   EXPECT_EQ(*LimitFromText(LimitKind::kCpuWeight, false, "2048\n"), 200u);
