@@ -208,6 +208,7 @@ const FieldDescriptor* FindField(const Descriptor& message, const std::string& n
 
 std::vector<std::string> FieldNames(const Descriptor& message) {
   std::vector<std::string> names;
+  names.reserve(static_cast<size_t>(message.field_count()));
   for (int i = 0; i < message.field_count(); ++i) names.push_back(message.field(i)->name());
   return names;
 }

@@ -130,6 +130,7 @@ void AppendList(const std::string& name, const ProtoMessage& message, const Fiel
   const int size = r.FieldSize(message, &field);
   if (size == 0 || field.cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE) {
     Text values;
+    values.reserve(static_cast<size_t>(size));
     for (int i = 0; i < size; ++i) values.push_back(Value(message, field, i));
     out.push_back(fmt::format("{}: [{}]", name, fmt::join(values, ", ")));
     return;

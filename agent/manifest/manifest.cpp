@@ -23,6 +23,7 @@ const FieldDescriptor* FindKind(const std::string& kind) {
 
 std::vector<std::string> KindNames() {
   std::vector<std::string> names;
+  names.reserve(static_cast<size_t>(v1::Object::descriptor()->field_count()));
   for (int i = 0; i < v1::Object::descriptor()->field_count(); ++i)
     names.push_back(v1::Object::descriptor()->field(i)->message_type()->name());
   return names;
@@ -117,6 +118,7 @@ Result<std::vector<v1::Object>> ParseManifest(const std::string& text, const std
 
 std::vector<v1::Object> WithoutPlaces(std::vector<ParsedObject> parsed) {
   std::vector<v1::Object> objects;
+  objects.reserve(parsed.size());
   for (ParsedObject& one : parsed) objects.push_back(std::move(one.object));
   return objects;
 }
