@@ -1,0 +1,46 @@
+#include "agent/rpc/encode_state.h"
+
+#include "agent/rpc/convert.h"
+
+namespace bulkhead {
+
+v1::Enforcement EncodeEnforcement(Enforcement enforcement) {
+  switch (enforcement) {
+    case Enforcement::kEnforced:
+      return v1::ENFORCEMENT_ENFORCED;
+    case Enforcement::kDegraded:
+      return v1::ENFORCEMENT_DEGRADED;
+    case Enforcement::kFailed:
+      break;
+  }
+  return v1::ENFORCEMENT_FAILED;
+}
+
+v1::ObjectStatus EncodeState(const ObjectState& state) {
+  v1::ObjectStatus status;
+  status.set_enforcement(EncodeEnforcement(state.enforcement));
+  for (const std::string& reason : state.reasons) status.add_reasons(reason);
+  *status.mutable_effective_limits() = EncodeLimits(state.effective_limits);
+  status.set_cgroup_id(state.cgroup_id);
+  status.set_populated(state.populated);
+  status.set_uid(state.uid);
+  return status;
+}
+
+v1::ApplyOutcome EncodeOutcome(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::kCreated:
+      return v1::APPLY_OUTCOME_CREATED;
+    case Outcome::kChanged:
+      return v1::APPLY_OUTCOME_CHANGED;
+    case Outcome::kUnchanged:
+      return v1::APPLY_OUTCOME_UNCHANGED;
+    case Outcome::kRefused:
+      return v1::APPLY_OUTCOME_REFUSED;
+    case Outcome::kDeleted:
+      break;
+  }
+  return v1::APPLY_OUTCOME_DELETED;
+}
+
+}  // namespace bulkhead

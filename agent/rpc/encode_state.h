@@ -1,0 +1,13 @@
+// What the engine says of objects, as proto.
+#pragma once
+
+#include "agent/engine/engine.h"
+#include "bulkhead/v1/node_service.pb.h"
+
+namespace bulkhead {
+
+v1::Enforcement EncodeEnforcement(Enforcement enforcement);
+v1::ObjectStatus EncodeState(const ObjectState& state);
+v1::ApplyOutcome EncodeOutcome(Outcome outcome);
+
+}  // namespace bulkhead

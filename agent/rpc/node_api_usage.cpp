@@ -1,0 +1,110 @@
+// The node itself and what was used.
+#include <sys/utsname.h>
+
+#include <fmt/format.h>
+#include <google/protobuf/util/time_util.h>
+
+#include "agent/rpc/convert.h"
+#include "agent/rpc/encode_state.h"
+#include "agent/rpc/node_api.h"
+
+namespace bulkhead {
+namespace {
+
+google::protobuf::Timestamp EncodeTime(WallTime time) {
+  return google::protobuf::util::TimeUtil::NanosecondsToTimestamp(time.time_since_epoch().count());
+}
+
+std::string KernelRelease() {
+  utsname name{};
+  return ::uname(&name) == 0 ? name.release : "unknown";
+}
+
+}  // namespace
+
+Status NodeApi::GetNode(const v1::GetNodeRequest&, v1::GetNodeResponse& response) {
+  response.set_node_id(facts_.node_id);
+  response.set_boot_id(facts_.boot_id);
+  response.set_agent_version(BULKHEAD_VERSION);
+  response.set_kernel(KernelRelease());
+  response.set_cgroup_root(facts_.cgroup_root);
+  response.set_cgroup_mode(facts_.cgroup_mode);
+  response.set_baseline(EncodeBaseline(facts_.baseline));
+  response.set_ready(parts_.ready());
+  *response.mutable_started_at() = EncodeTime(facts_.started);
+
+  const ObjectState state = parts_.engine.NodeState();
+  response.set_enforcement(EncodeEnforcement(state.enforcement));
+  for (const std::string& reason : state.reasons) response.add_reasons(reason);
+  for (const MapUse& use : parts_.map_use()) {
+    v1::MapUse& entry = *response.add_maps();
+    entry.set_name(use.map);
+    entry.set_used(use.used);
+    entry.set_capacity(use.capacity);
+  }
+  *response.mutable_controller() = parts_.controller();
+  response.mutable_controller()->set_last_sequence(parts_.ledger.last_sequence());
+  response.mutable_controller()->set_acknowledged_sequence(parts_.ledger.acknowledged_sequence());
+
+  const DesiredState& desired = parts_.engine.desired();
+  response.set_tenants(static_cast<uint32_t>(desired.tenants.size()));
+  response.set_tasks(static_cast<uint32_t>(desired.tasks.size()));
+  response.set_policies(static_cast<uint32_t>(desired.policies.size()));
+  return Ok();
+}
+
+// The tenant's own cgroup knows time, memory and processes, those of tasks that have ended included; traffic and the
+// memory integral are kept by task.
+v1::Usage NodeApi::UsageOf(const TenantId& tenant) {
+  UsageTotals totals;
+  const auto& tasks = parts_.engine.desired().tasks;
+  for (auto at = tasks.lower_bound(TaskId{tenant.name, ""}); at != tasks.end() && at->first.tenant == tenant.name;
+       ++at) {
+    const UsageTotals* task = parts_.sampler.Latest(at->first);
+    if (task == nullptr) continue;
+    totals.memory_byte_seconds += task->memory_byte_seconds;
+    for (size_t direction = 0; direction < 2; ++direction) {
+      const NetworkCounters& from = task->counters.network;
+      NetworkCounters& to = totals.counters.network;
+      for (size_t scope = 0; scope < kScopes; ++scope) {
+        to.passed[direction][scope].bytes += from.passed[direction][scope].bytes;
+        to.passed[direction][scope].packets += from.passed[direction][scope].packets;
+      }
+      for (size_t reason = 0; reason < kDropReasons; ++reason)
+        to.dropped[direction][reason] += from.dropped[direction][reason];
+    }
+  }
+  if (auto reading = parts_.read_tenant(tenant); reading.ok()) {
+    reading->network = totals.counters.network;
+    totals.counters = *reading;
+  }
+  return EncodeUsage(totals);
+}
+
+Status NodeApi::GetUsage(const v1::GetUsageRequest& request, v1::GetUsageResponse& response) {
+  std::optional<WallTime> since;
+  if (request.has_since()) {
+    using google::protobuf::util::TimeUtil;
+    if (request.since().seconds() < 0 || request.since().nanos() < 0 || request.since().seconds() > 100LL * 365 * 86400)
+      return InvalidArgument("since: use 0s to 100 years");
+    since = parts_.clock.Wall() - std::chrono::nanoseconds(TimeUtil::DurationToNanoseconds(request.since()));
+  }
+  if (!request.tenant().empty()) BULKHEAD_RETURN_IF_ERROR(ValidateName(request.tenant(), "tenant"));
+  BULKHEAD_ASSIGN(std::vector<UsageRecord> records, parts_.ledger.Totals(request.tenant(), since));
+  if (records.size() > kMaxUsage)
+    return ResourceExhausted(
+        fmt::format("usage: {} tasks; at most {} in one answer: ask by tenant", records.size(), kMaxUsage));
+  for (const UsageRecord& record : records) {
+    v1::TaskUsage& entry = *response.add_tasks();
+    entry.set_tenant(record.task.tenant);
+    entry.set_task(record.task.name);
+    entry.set_task_uid(record.task_uid);
+    *entry.mutable_start_time() = EncodeTime(record.start_wall);
+    *entry.mutable_end_time() = EncodeTime(record.end_wall);
+    entry.set_final(record.final);
+    *entry.mutable_usage() = EncodeUsage(record.totals);
+  }
+  return Ok();
+}
+
+}  // namespace bulkhead

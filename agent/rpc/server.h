@@ -1,0 +1,41 @@
+// The agent's API on its unix socket.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <memory>
+#include <string>
+
+#include "agent/base/event_loop.h"
+#include "agent/base/status.h"
+#include "agent/rpc/listener.h"
+#include "agent/rpc/node_service.h"
+
+namespace bulkhead {
+
+// The listener judges a connection and gives it to one of two gRPC servers, which differ in what their callers may do.
+// Both answer health checks and reflection. Made and destroyed on the core thread.
+class Server {
+ public:
+  // Listens, but answers no call before the loop runs. `loop`, `api` outlive the server.
+  static Result<std::unique_ptr<Server>> Start(const Listener::Options& options, EventLoop& loop, NodeApi& api);
+  // Cancels what is under way and waits for it. The loop must not run any more (or not be needed for an answer).
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  // What health checks say. Not serving at first.
+  void SetServing(bool serving);
+
+ private:
+  Server(EventLoop& loop, NodeApi& api);
+
+  EventStreams streams_;
+  NodeService reader_service_;
+  NodeService admin_service_;
+  std::unique_ptr<grpc::Server> reader_;
+  std::unique_ptr<grpc::Server> admin_;
+  std::unique_ptr<Listener> listener_;  // last: gone before the servers that it hands connections to
+};
+
+}  // namespace bulkhead
