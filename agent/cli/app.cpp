@@ -1,0 +1,154 @@
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <cstdlib>
+#include <map>
+#include <sstream>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "agent/cli/cli.h"
+
+namespace bulkhead::cli {
+namespace {
+
+constexpr const char* kDefaultAddress = "unix:///run/bulkhead/bulkheadd.sock";
+
+const std::map<std::string, Format> kFormats = {{"table", Format::kTable},
+                                                {"wide", Format::kWide},
+                                                {"json", Format::kJson},
+                                                {"yaml", Format::kYaml},
+                                                {"csv", Format::kCsv}};
+
+std::string CheckAddress(const std::string& address) {
+  return address.rfind("unix:", 0) == 0 && address.size() > 5 ? "" : "use unix:///path/to/the/agent's/socket";
+}
+
+// One line for each line of the message, so that every line of the output says whose it is.
+void PrintError(const Cli& cli, const std::string& message) {
+  std::istringstream lines(message);
+  for (std::string line; std::getline(lines, line);)
+    if (!line.empty()) cli.err << "bulkheadctl: " << line << "\n";
+}
+
+void AddAll(CLI::App& app, Cli& cli) {
+  AddStatus(app, cli);
+  AddApply(app, cli);
+  AddDelete(app, cli);
+  AddGet(app, cli);
+  AddDescribe(app, cli);
+  AddRun(app, cli);
+  AddAttach(app, cli);
+  AddTop(app, cli);
+  AddUsage(app, cli);
+  AddEvents(app, cli);
+  AddVersion(app, cli);
+}
+
+void AddGlobals(CLI::App& app, Cli& cli, std::string& format, int& timeout) {
+  app.add_option("--address", cli.address, "The agent's socket")
+      ->envname("BULKHEAD_ADDRESS")
+      ->check(CLI::Validator(CheckAddress, "unix:///PATH"))
+      ->capture_default_str();
+  app.add_option("-o,--output", format, "table, wide, json or yaml; usage also csv")
+      ->check(
+          [](const std::string& text) { return kFormats.contains(text) ? "" : "use table, wide, json, yaml or csv"; })
+      ->type_name("FORMAT");
+  app.add_option("--timeout", timeout, "Seconds that one call to the agent may take")
+      ->check(CLI::Range(1, 86400))
+      ->capture_default_str();
+}
+
+// Parse errors of CLI11 end here.
+int Parse(CLI::App& app, const Cli& cli, std::vector<std::string> arguments) {
+  std::reverse(arguments.begin(), arguments.end());  // as CLI11 wants it
+  try {
+    app.parse(arguments);
+    return -1;
+  } catch (const CLI::Success& success) {
+    return app.exit(success, cli.out, cli.err);
+  } catch (const CLI::ParseError& error) {
+    const auto used = app.get_subcommands();
+    const std::string verb = used.empty() ? "" : used.front()->get_name();
+    PrintError(cli, fmt::format("{}{}: try bulkheadctl{} --help", verb.empty() ? "" : verb + ": ", error.what(),
+                                verb.empty() ? "" : " " + verb));
+    return kUsage;
+  }
+}
+
+}  // namespace
+
+int ExitCodeOf(const Status& status) {
+  switch (status.code()) {
+    case StatusCode::kOk:
+      return kDone;
+    case StatusCode::kNotFound:
+      return kNotFound;
+    case StatusCode::kPermissionDenied:
+    case StatusCode::kUnauthenticated:
+      return kDenied;
+    default:
+      return kFailed;
+  }
+}
+
+CLI::App* AddVerb(CLI::App& app, Cli& cli, const std::string& name, const std::string& about,
+                  const std::string& example, std::function<Result<int>()> action) {
+  CLI::App* verb = app.add_subcommand(name, about);
+  verb->fallthrough();  // --address, -o … may stand behind the verb
+  verb->footer("Example: " + example);
+  verb->callback([&cli, name, action = std::move(action)] {
+    cli.verb = name;
+    cli.action = action;
+  });
+  return verb;
+}
+
+std::string KindOf(const std::string& text) {
+  if (text == "tenant" || text == "tenants") return "tenant";
+  if (text == "task" || text == "tasks") return "task";
+  if (text == "policy" || text == "policies") return "policy";
+  return "";
+}
+
+Result<FullName> SplitName(const std::string& text) {
+  const size_t slash = text.find('/');
+  if (slash == std::string::npos || slash == 0 || slash + 1 == text.size() ||
+      text.find('/', slash + 1) != std::string::npos)
+    return InvalidArgument(fmt::format("{}: write it as TENANT/NAME", text));
+  return FullName{text.substr(0, slash), text.substr(slash + 1)};
+}
+
+int RunCli(std::vector<std::string> arguments, std::ostream& out, std::ostream& err, bool color) {
+  Cli cli{.address = kDefaultAddress, .color = color, .out = out, .err = err};
+  // What stands after `--` belongs to the command that `run` starts, and is never an option of ours.
+  if (const auto dashes = std::find(arguments.begin(), arguments.end(), "--"); dashes != arguments.end()) {
+    cli.command.assign(dashes + 1, arguments.end());
+    arguments.erase(dashes, arguments.end());
+  }
+  CLI::App app("Walls and meters for the tenants of this host.", "bulkheadctl");
+  app.require_subcommand(1);
+  app.footer("Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 denied. Every verb has --help.");
+  std::string format = "table";
+  int timeout = static_cast<int>(cli.timeout.count());
+  AddGlobals(app, cli, format, timeout);
+  AddAll(app, cli);
+  if (const int code = Parse(app, cli, std::move(arguments)); code >= 0) return code;
+  cli.format = kFormats.at(format);
+  cli.timeout = std::chrono::seconds(timeout);
+  if (cli.format == Format::kCsv && cli.verb != "usage") {
+    PrintError(cli, fmt::format("{}: -o csv is for usage only", cli.verb));
+    return kUsage;
+  }
+  if (!cli.command.empty() && cli.verb != "run") {
+    PrintError(cli, fmt::format("{}: takes no command after --", cli.verb));
+    return kUsage;
+  }
+  const Result<int> code = cli.action();
+  if (code.ok()) return *code;
+  PrintError(cli, fmt::format("{}", Message(code.status())));
+  return ExitCodeOf(code.status());
+}
+
+}  // namespace bulkhead::cli

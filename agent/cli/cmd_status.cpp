@@ -1,0 +1,71 @@
+#include <CLI/CLI.hpp>
+
+#include <ctime>
+
+#include <fmt/format.h>
+
+#include "agent/cli/client.h"
+#include "agent/cli/output.h"
+
+namespace bulkhead::cli {
+namespace {
+
+std::string ControllerLine(const v1::ControllerState& controller) {
+  if (controller.address().empty())
+    return fmt::format("none configured; {} usage records kept here", controller.last_sequence());
+  const uint64_t behind = controller.last_sequence() - controller.acknowledged_sequence();
+  if (controller.connected())
+    return fmt::format("{}, connected, {} records to send", controller.address(), Count(behind));
+  return fmt::format("{}, not connected ({}), {} records wait here", controller.address(), controller.error(),
+                     Count(behind));
+}
+
+const char* BaselineName(v1::NetworkBaseline baseline) {
+  switch (baseline) {
+    case v1::NETWORK_BASELINE_ISOLATE:
+      return "isolate";
+    case v1::NETWORK_BASELINE_DENY:
+      return "deny";
+    case v1::NETWORK_BASELINE_ALLOW:
+      return "allow";
+    default:
+      return "unknown";
+  }
+}
+
+void Write(const Cli& cli, const v1::GetNodeResponse& node) {
+  const auto line = [&](const char* title, const std::string& text) {
+    cli.out << fmt::format("{:<12}{}\n", title, text);
+  };
+  const Cell enforcement = EnforcementCell(node.enforcement());
+  line("Node", node.node_id());
+  line("Agent", fmt::format("bulkheadd {}, {}, up {}", node.agent_version(), node.ready() ? "ready" : "starting",
+                            Seconds(std::time(nullptr) - node.started_at().seconds())));
+  line("Walls", Paint(enforcement.text, enforcement.color, cli.color));
+  for (const std::string& reason : node.reasons()) line("", "- " + reason);
+  line("Kernel", fmt::format("{}, cgroups {}, root {}", node.kernel(), node.cgroup_mode(), node.cgroup_root()));
+  line("Network", fmt::format("baseline {}", BaselineName(node.baseline())));
+  line("Objects", fmt::format("{} tenants, {} tasks, {} policies", node.tenants(), node.tasks(), node.policies()));
+  line("Controller", ControllerLine(node.controller()));
+  if (cli.format != Format::kWide) return;
+  for (const v1::MapUse& use : node.maps())
+    line("Map", fmt::format("{}: {} of {}", use.name(), use.used(), use.capacity()));
+}
+
+Result<int> Status(const Cli& cli) {
+  BULKHEAD_ASSIGN(const auto client, Client::Connect(cli));
+  v1::GetNodeResponse node;
+  BULKHEAD_RETURN_IF_ERROR(
+      Annotate(client->Call(&v1::NodeService::Stub::GetNode, v1::GetNodeRequest(), node), "status"));
+  if (!WriteMessage(cli, node)) Write(cli, node);
+  return node.ready() ? kDone : kFailed;
+}
+
+}  // namespace
+
+void AddStatus(CLI::App& app, Cli& cli) {
+  AddVerb(app, cli, "status", "Node, kernel, what is enforced; exit code 0 once the agent is ready",
+          "bulkheadctl status -o wide", [&cli] { return Status(cli); });
+}
+
+}  // namespace bulkhead::cli
