@@ -55,7 +55,10 @@ bool Refused(const v1::ApplyResponse& response) {
 }
 
 Result<int> Apply(const Cli& cli, const Arguments& arguments) {
-  BULKHEAD_ASSIGN(const std::vector<ParsedObject> objects, LoadObjects(arguments.files));
+  const auto loaded = LoadObjects(arguments.files);
+  // A missing file is a failure of ours; "not found" is for objects.
+  if (!loaded.ok()) return MakeStatus(StatusCode::kInvalidArgument, Message(loaded.status()));
+  const std::vector<ParsedObject>& objects = *loaded;
   if (objects.empty() && arguments.prune)
     return InvalidArgument("apply: there is no object in these files, and --prune would delete everything: refused");
   v1::ApplyRequest request;

@@ -37,7 +37,6 @@ Result<Snapshot> Look(Client& client) {
   BULKHEAD_RETURN_IF_ERROR(client.CallPages(&Stub::ListTasks, v1::ListTasksRequest(), [&](v1::ListTasksResponse& page) {
     snapshot.tasks.mutable_tasks()->MergeFrom(page.tasks());
   }));
-  BULKHEAD_RETURN_IF_ERROR(client.Call(&Stub::GetUsage, v1::GetUsageRequest(), snapshot.usage));
   return snapshot;
 }
 

@@ -28,17 +28,18 @@ double PerSecond(uint64_t before, uint64_t now, double seconds) {
   return now > before ? static_cast<double>(now - before) / seconds : 0;
 }
 
-// The live stream of every task, by uid.
-std::map<std::string, const v1::TaskUsage*> Live(const v1::GetUsageResponse& usage) {
-  std::map<std::string, const v1::TaskUsage*> live;
-  for (const v1::TaskUsage& task : usage.tasks())
-    if (!task.final()) live[task.task_uid()] = &task;
-  return live;
+// Every task by uid: a task that was deleted and made anew is another one.
+std::map<std::string, const v1::GetTaskResponse*> ByUid(const v1::ListTasksResponse& tasks) {
+  std::map<std::string, const v1::GetTaskResponse*> found;
+  for (const v1::GetTaskResponse& task : tasks.tasks()) found[task.status().uid()] = &task;
+  return found;
 }
 
-void FillRates(TopRow& row, const v1::TaskUsage& before, const v1::TaskUsage& now) {
+void FillRates(TopRow& row, const v1::GetTaskResponse& before, const v1::GetTaskResponse& now) {
   using google::protobuf::util::TimeUtil;
-  const double seconds = static_cast<double>(TimeUtil::DurationToNanoseconds(now.end_time() - before.end_time())) / 1e9;
+  if (!before.has_usage_time() || !now.has_usage_time()) return;
+  const double seconds =
+      static_cast<double>(TimeUtil::DurationToNanoseconds(now.usage_time() - before.usage_time())) / 1e9;
   if (seconds <= 0) return;
   const Sums old_sums = Sum(before.usage());
   const Sums new_sums = Sum(now.usage());
@@ -74,18 +75,15 @@ std::string Rate(const std::optional<double>& per_second) {
 }  // namespace
 
 std::vector<TopRow> MakeRows(const Snapshot& before, const Snapshot& now, SortBy sort) {
-  const auto old_usage = Live(before.usage);
-  const auto new_usage = Live(now.usage);
+  const auto earlier = ByUid(before.tasks);
   std::map<std::string, std::vector<TopRow>> tasks;
   for (const v1::GetTaskResponse& entry : now.tasks.tasks()) {
     TopRow row{.name = entry.task().tenant() + "/" + entry.task().name(), .limits = entry.task().limits()};
     row.memory_bytes = entry.usage().memory_bytes();
     row.pids = entry.usage().pids();
     row.dropped = Sum(entry.usage()).dropped;
-    const auto old_entry = old_usage.find(entry.status().uid());
-    const auto new_entry = new_usage.find(entry.status().uid());
-    if (old_entry != old_usage.end() && new_entry != new_usage.end())
-      FillRates(row, *old_entry->second, *new_entry->second);
+    if (const auto old_entry = earlier.find(entry.status().uid()); old_entry != earlier.end())
+      FillRates(row, *old_entry->second, entry);
     tasks[entry.task().tenant()].push_back(std::move(row));
   }
   std::vector<TopRow> tenants;

@@ -15,7 +15,6 @@ namespace bulkhead::cli {
 struct Snapshot {
   v1::ListTenantsResponse tenants;
   v1::ListTasksResponse tasks;
-  v1::GetUsageResponse usage;
 };
 
 enum class SortBy { kName, kCpu, kMemory, kNet, kPids };

@@ -1,5 +1,7 @@
 #include "agent/rpc/encode_state.h"
 
+#include <google/protobuf/util/time_util.h>
+
 #include "agent/rpc/convert.h"
 
 namespace bulkhead {
@@ -25,6 +27,10 @@ v1::ObjectStatus EncodeState(const ObjectState& state) {
   status.set_populated(state.populated);
   status.set_uid(state.uid);
   return status;
+}
+
+google::protobuf::Timestamp EncodeTime(WallTime time) {
+  return google::protobuf::util::TimeUtil::NanosecondsToTimestamp(time.time_since_epoch().count());
 }
 
 v1::ApplyOutcome EncodeOutcome(Outcome outcome) {

@@ -1,6 +1,8 @@
 // What the engine says of objects, as proto.
 #pragma once
 
+#include <google/protobuf/timestamp.pb.h>
+
 #include "agent/engine/engine.h"
 #include "bulkhead/v1/node_service.pb.h"
 
@@ -9,5 +11,6 @@ namespace bulkhead {
 v1::Enforcement EncodeEnforcement(Enforcement enforcement);
 v1::ObjectStatus EncodeState(const ObjectState& state);
 v1::ApplyOutcome EncodeOutcome(Outcome outcome);
+google::protobuf::Timestamp EncodeTime(WallTime time);
 
 }  // namespace bulkhead

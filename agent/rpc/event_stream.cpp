@@ -1,8 +1,8 @@
 #include "agent/rpc/event_stream.h"
 
 #include <fmt/format.h>
-#include <google/protobuf/util/time_util.h>
 
+#include "agent/rpc/encode_state.h"
 #include "agent/rpc/grpc_status.h"
 
 namespace bulkhead {
@@ -10,7 +10,7 @@ namespace {
 
 void Encode(const Event& event, v1::Event& to) {
   to.set_sequence(event.sequence);
-  *to.mutable_time() = google::protobuf::util::TimeUtil::NanosecondsToTimestamp(event.time.time_since_epoch().count());
+  *to.mutable_time() = EncodeTime(event.time);
   to.set_type(event.type);
   to.set_object(event.object);
   to.set_message(event.message);

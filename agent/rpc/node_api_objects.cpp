@@ -181,7 +181,10 @@ void NodeApi::FillTenant(const TenantSpec& spec, v1::GetTenantResponse& response
 void NodeApi::FillTask(const TaskSpec& spec, v1::GetTaskResponse& response) {
   *response.mutable_task() = EncodeTask(spec);
   *response.mutable_status() = EncodeState(parts_.engine.StateOf(spec.id));
-  if (const UsageTotals* totals = parts_.sampler.Latest(spec.id)) *response.mutable_usage() = EncodeUsage(*totals);
+  if (const UsageTotals* totals = parts_.sampler.Latest(spec.id)) {
+    *response.mutable_usage() = EncodeUsage(*totals);
+    *response.mutable_usage_time() = EncodeTime(parts_.clock.Wall() - (parts_.clock.Boot() - totals->counters.at));
+  }
   for (const auto& [id, policy] : parts_.engine.desired().policies)
     if (Selects(policy, spec.id.tenant, spec.labels)) response.add_policies(id.ToString());
 }

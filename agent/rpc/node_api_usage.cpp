@@ -11,10 +11,6 @@
 namespace bulkhead {
 namespace {
 
-google::protobuf::Timestamp EncodeTime(WallTime time) {
-  return google::protobuf::util::TimeUtil::NanosecondsToTimestamp(time.time_since_epoch().count());
-}
-
 std::string KernelRelease() {
   utsname name{};
   return ::uname(&name) == 0 ? name.release : "unknown";
