@@ -101,7 +101,7 @@ SUBPROGRAM __u64 packet_peer(struct __sk_buff *skb, const struct packet *packet,
 	return owner;
 }
 
-static __always_inline __u32 packet_scope(struct __sk_buff *skb, const struct packet *packet,
+static __always_inline __u32 packet_scope(struct __sk_buff *skb, const struct packet *packet, __u32 direction,
 					  const struct judgement *judgement)
 {
 	const __u8 *remote = judgement->query.remote;
@@ -110,7 +110,7 @@ static __always_inline __u32 packet_scope(struct __sk_buff *skb, const struct pa
 		return SCOPE_SAME_TENANT;
 	if (judgement->query.identity == CLASS_OTHER_TENANT)
 		return SCOPE_OTHER_TENANT;
-	if (skb->ifindex == LOOPBACK_IFINDEX || address_is_loopback(packet->family, remote))
+	if (stays_here(skb, direction) || address_is_loopback(packet->family, remote))
 		return SCOPE_HOST;
 	return address_is_private(packet->family, remote) ? SCOPE_PRIVATE : SCOPE_INTERNET;
 }
@@ -284,7 +284,7 @@ SUBPROGRAM int packet_judge(struct __sk_buff *skb, __u32 direction)
 		return refuse(DROP_SLOT_UNKNOWN, direction, DROP_UNKNOWN_TASK);
 	if (!passes)
 		return refuse(judgement.slot, direction, DROP_POLICY);
-	scope = packet_scope(skb, &packet, &judgement);
+	scope = packet_scope(skb, &packet, direction, &judgement);
 	if (kind != FLOW_NONE)
 		remember(flow, &packet, direction, &judgement, scope, kind);
 	count_packet(skb, judgement.slot, direction, scope, packet.header);

@@ -96,11 +96,13 @@ static __always_inline int refuse_call(__u32 slot, __u32 direction, __u32 reason
 }
 
 /* connect and sendmsg. 1 = go on, 0 = EPERM. */
-static __always_inline int call_verdict(struct bpf_sock_addr *ctx, struct call *call, int is_message)
+SUBPROGRAM int call_verdict(struct bpf_sock_addr *ctx, struct call *call, int is_message)
 {
 	struct judgement judgement = {};
 	__u64 peer;
 
+	if (!call)
+		return 0;
 	call->task = calling_task(ctx->sk);
 	if (!call->task)
 		return 1;
@@ -152,7 +154,7 @@ static __always_inline int judge_v4(struct bpf_sock_addr *ctx, __be32 address, i
 	call.family = FAMILY_V4;
 	call_protocol(&call, ctx->protocol, (__be16)ctx->user_port);
 	call.surely_local = call.address[0] == 127;
-	return call_verdict(ctx, &call, is_message);
+	return call_verdict(ctx, &call, is_message) & 1;
 }
 
 static __always_inline int judge_v6(struct bpf_sock_addr *ctx, int is_message)
@@ -172,7 +174,7 @@ static __always_inline int judge_v6(struct bpf_sock_addr *ctx, int is_message)
 	call.family = FAMILY_V6;
 	call_protocol(&call, ctx->protocol, (__be16)ctx->user_port);
 	call.surely_local = address_is_loopback(FAMILY_V6, call.address);
-	return call_verdict(ctx, &call, is_message);
+	return call_verdict(ctx, &call, is_message) & 1;
 }
 
 SEC("cgroup/connect4")

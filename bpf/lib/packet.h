@@ -12,6 +12,8 @@
 #define PACKET_MAX_EXTENSIONS 8	/* IPv6 extension headers; a longer chain is malformed */
 #define PACKET_MAX_OPTIONS 40	/* bytes of IPv4 options */
 
+enum packet_option { OPTION_END = 0, OPTION_NOTHING = 1, OPTION_LOOSE_ROUTE = 131, OPTION_STRICT_ROUTE = 137 };
+
 enum packet_protocol {
 	PROTOCOL_HOP_BY_HOP = 0,
 	PROTOCOL_ICMP = 1,
@@ -79,30 +81,46 @@ static __always_inline int packet_transport(void *context, struct packet *packet
 	return DROP_NONE;
 }
 
+struct option_walk {
+	__u8 options[PACKET_MAX_OPTIONS];
+	__u32 length;
+	__u32 at;
+	__u32 refused;
+};
+
+static long option_step(__u32 step, void *argument)
+{
+	struct option_walk *walk = (struct option_walk *)argument;
+	__u32 at = walk->at;
+
+	(void)step;
+	if (at >= PACKET_MAX_OPTIONS - 1 || at >= walk->length || walk->options[at] == OPTION_END)
+		return 1;
+	if (walk->options[at] == OPTION_NOTHING) {
+		walk->at = at + 1;
+		return 0;
+	}
+	if (walk->options[at] == OPTION_LOOSE_ROUTE || walk->options[at] == OPTION_STRICT_ROUTE ||
+	    walk->options[at + 1] < 2) {
+		walk->refused = 1;
+		return 1;
+	}
+	walk->at = at + walk->options[at + 1];
+	return 0;
+}
+
 /* A source route sends the packet on to another address than the one that is judged. */
 static __always_inline int packet_source_routed(void *context, __u32 length)
 {
-	__u8 options[PACKET_MAX_OPTIONS] = {};
-	__u32 at = 0;
+	struct option_walk walk = {};
 
 	if (length == 0)
 		return 0;
-	if (length > PACKET_MAX_OPTIONS || packet_load(context, 20, options, length))
+	if (length > PACKET_MAX_OPTIONS || packet_load(context, 20, walk.options, length))
 		return 1;
-	for (int step = 0; step < PACKET_MAX_OPTIONS; step++) {
-		if (at >= PACKET_MAX_OPTIONS || at >= length || options[at] == 0)
-			return 0;
-		if (options[at] == 131 || options[at] == 137)
-			return 1;
-		if (options[at] == 1) {
-			at += 1;
-			continue;
-		}
-		if (at + 1 >= PACKET_MAX_OPTIONS || options[at + 1] < 2)
-			return 1;
-		at += options[at + 1];
-	}
-	return 0;
+	walk.length = length;
+	bpf_loop(PACKET_MAX_OPTIONS, (void *)option_step, &walk, 0);
+	return walk.refused != 0;
 }
 
 static __always_inline int packet_parse_v4(void *context, struct packet *packet)
@@ -126,10 +144,17 @@ static __always_inline int packet_parse_v4(void *context, struct packet *packet)
 	return packet_transport(context, packet, header);
 }
 
+static __always_inline int packet_is_extension(__u8 protocol)
+{
+	return protocol == PROTOCOL_HOP_BY_HOP || protocol == PROTOCOL_ROUTING || protocol == PROTOCOL_FRAGMENT ||
+	       protocol == PROTOCOL_AH || protocol == PROTOCOL_DESTINATION || protocol == PROTOCOL_MOBILITY;
+}
+
 static __always_inline int packet_parse_v6(void *context, struct packet *packet)
 {
 	__u8 ip[40];
 	__u32 offset = 40;
+	int found = 0;
 	__u8 next;
 
 	if (packet_load(context, 0, ip, 40) || (ip[0] >> 4) != 6)
@@ -141,37 +166,35 @@ static __always_inline int packet_parse_v6(void *context, struct packet *packet)
 	for (int step = 0; step < PACKET_MAX_EXTENSIONS + 1; step++) {
 		__u8 extension[8];
 
-		if (next != PROTOCOL_HOP_BY_HOP && next != PROTOCOL_ROUTING && next != PROTOCOL_FRAGMENT &&
-		    next != PROTOCOL_AH && next != PROTOCOL_DESTINATION && next != PROTOCOL_MOBILITY) {
-			packet->protocol = next;
-			return packet_transport(context, packet, offset);
+		if (!packet_is_extension(next)) {
+			found = 1;
+			break;
 		}
-		if (step == PACKET_MAX_EXTENSIONS || packet_load(context, offset, extension, 8))
+		if (packet_load(context, offset, extension, 8))
 			return DROP_MALFORMED;
 		if (next == PROTOCOL_ROUTING && extension[3] != 0) /* segments left: not yet at its destination */
 			return DROP_MALFORMED;
-		if (next == PROTOCOL_FRAGMENT) {
-			if (extension[2] || (extension[3] & 0xf9)) /* an atomic fragment is a whole packet */
-				return DROP_FRAGMENT;
-			offset += 8;
-		} else if (next == PROTOCOL_AH) {
-			offset += (extension[1] + 2u) * 4u;
-		} else {
-			offset += (extension[1] + 1u) * 8u;
-		}
+		if (next == PROTOCOL_FRAGMENT && (extension[2] || (extension[3] & 0xf9)))
+			return DROP_FRAGMENT; /* an atomic fragment is a whole packet */
+		if (next == PROTOCOL_FRAGMENT)
+			extension[1] = 0; /* reserved there; its length is fixed */
+		offset += next == PROTOCOL_AH ? (extension[1] + 2u) * 4u : (extension[1] + 1u) * 8u;
 		next = extension[0];
 	}
-	return DROP_MALFORMED;
+	if (!found)
+		return DROP_MALFORMED;
+	packet->protocol = next;
+	return packet_transport(context, packet, offset);
 }
 
 static __always_inline int address_is_loopback(__u8 family, const __u8 *address)
 {
+	__u64 halves[2];
+
 	if (family == FAMILY_V4)
 		return address[0] == 127;
-	for (int i = 0; i < 15; i++)
-		if (address[i])
-			return 0;
-	return address[15] == 1;
+	__builtin_memcpy(halves, address, 16);
+	return halves[0] == 0 && halves[1] == bpf_cpu_to_be64(1);
 }
 
 /* RFC 1918, CGNAT, link-local; ULA and link-local for IPv6. */

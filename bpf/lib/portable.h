@@ -11,9 +11,20 @@
 #define SUBPROGRAM __weak __attribute__((noinline))
 #else
 #include <arpa/inet.h>
+#include <endian.h>
+#include <linux/types.h>
 #ifndef __always_inline
 #define __always_inline inline __attribute__((always_inline))
 #endif
 #define SUBPROGRAM inline
 #define bpf_htonl(value) htonl(value)
+#define bpf_cpu_to_be64(value) htobe64(value)
+static inline long bpf_loop(__u32 count, void *step, void *argument, __u64 flags)
+{
+	(void)flags;
+	for (__u32 i = 0; i < count; i++)
+		if (((long (*)(__u32, void *))step)(i, argument))
+			return i + 1;
+	return count;
+}
 #endif

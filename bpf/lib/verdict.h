@@ -23,14 +23,39 @@ struct flow_query {
 #define VERDICT_NONE (-1)
 #define VERDICT_DENY 0
 
+struct interval_search {
+	const struct class_record *record;
+	__u32 protocol;
+	__u32 port;
+	int verdict;
+};
+
+static long interval_step(__u32 i, void *argument)
+{
+	struct interval_search *search = (struct interval_search *)argument;
+	const struct policy_interval *interval = &search->record->intervals[i & (POLICY_CHUNK - 1)];
+
+	if (i >= search->record->count)
+		return 1;
+	if ((interval->protocol != 0 && interval->protocol != search->protocol) || search->port < interval->low ||
+	    search->port > interval->high)
+		return 0;
+	search->verdict = (int)((interval->rule & 0x3fffffff) << 1 | (interval->allow == 1));
+	return 1;
+}
+
 /* The first interval of the class that covers protocol and port decides. */
 SUBPROGRAM int class_match(__u32 policy_id, __u32 class_id, __u32 direction, __u32 protocol, __u32 port)
 {
+	struct interval_search search = {};
 	struct class_key key = {};
 
 	key.policy_id = policy_id;
 	key.class_id = class_id;
 	key.direction = (__u8)direction;
+	search.protocol = protocol;
+	search.port = port;
+	search.verdict = VERDICT_NONE;
 	for (__u32 chunk = 0; chunk < POLICY_MAX_CHUNKS; chunk++) {
 		const struct class_record *record;
 
@@ -38,17 +63,10 @@ SUBPROGRAM int class_match(__u32 policy_id, __u32 class_id, __u32 direction, __u
 		record = find_class(&key);
 		if (!record) /* a hole inside a class never opens it */
 			return chunk ? VERDICT_DENY : VERDICT_NONE;
-		for (__u32 i = 0; i < POLICY_CHUNK; i++) {
-			const struct policy_interval *interval = &record->intervals[i];
-
-			if (i >= record->count)
-				break;
-			if ((interval->protocol == 0 || interval->protocol == protocol) && interval->low <= port &&
-			    port <= interval->high)
-				return (int)((interval->rule & 0x3fffffff) << 1 | (interval->allow == 1));
-		}
-		if (!record->more)
-			return VERDICT_NONE;
+		search.record = record;
+		bpf_loop(POLICY_CHUNK, (void *)interval_step, &search, 0);
+		if (search.verdict != VERDICT_NONE || !record->more)
+			return search.verdict;
 	}
 	return VERDICT_DENY;
 }
