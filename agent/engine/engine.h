@@ -1,5 +1,12 @@
 // Owns what this node should enforce and makes the kernel agree: apply, delete, recover and reconcile all run the same
 // MakePlan. Core thread only.
+//
+// State before kernel. Apply makes the wanted specs durable, in one transaction, before the first step, and takes back
+// those of refused objects after the last; a removal is marked as begun before the kill, and its row goes after the
+// cgroup. A kill -9 at any point therefore leaves an object either as it was (before the transaction) or on its way to
+// what was asked, and Recover goes the rest of the way: every cgroup that may exist is known to the state, so none
+// leaks. The other order would leave cgroups that nobody knows. A directory that cannot be written is found before
+// anything has changed. If the second transaction fails, the node is DEGRADED and every tick tries it again.
 #pragma once
 
 #include <functional>
@@ -10,7 +17,10 @@
 
 #include "agent/base/clock.h"
 #include "agent/base/status.h"
+#include "agent/engine/batch.h"
 #include "agent/engine/event_log.h"
+#include "agent/engine/executor.h"
+#include "agent/engine/policy_cache.h"
 #include "agent/engine/state_store.h"
 #include "agent/kernel/cgroup_tree.h"
 #include "agent/kernel/policy_maps.h"
@@ -21,19 +31,9 @@
 namespace bulkhead {
 
 enum class Enforcement { kEnforced, kDegraded, kFailed };
-enum class Outcome { kCreated, kChanged, kUnchanged, kRefused, kDeleted };
-
 struct ApplyOptions {
   bool validate_only = false;
   bool prune = false;
-};
-
-struct ObjectResult {
-  std::string kind;  // "tenant", "task", "policy"
-  std::string name;
-  Outcome outcome = Outcome::kUnchanged;
-  Status error;                    // with kRefused
-  std::vector<std::string> steps;  // done, or to be done
 };
 
 // What the kernel says of a tenant or task, read when asked.
@@ -85,8 +85,47 @@ class Engine {
   std::vector<LiveTask> LiveTasks() const;
 
  private:
-  // (owner of this file: complete)
+  // Of the engine's own state. The executor is the caller's, since it lives as long as the call.
+  Workspace SpaceOf(const HostFacts& host, Executor& executor);
+  Executor MakeExecutor();
+
+  Result<std::vector<ObjectResult>> Simulate(const std::vector<ObjectSpec>& objects,
+                                             const std::vector<ObjectKey>& removals, const PolicyCache& policies) const;
+  Result<std::vector<ObjectResult>> RunBatch(const std::vector<ObjectSpec>& objects,
+                                             const std::vector<ObjectKey>& removals);
+  Result<DesiredState> Validate(const std::vector<ObjectSpec>& objects, const std::vector<ObjectKey>& removals) const;
+  Result<PolicyCache> CompileAhead(const std::vector<ObjectSpec>& objects, const std::vector<ObjectKey>& removals,
+                                   const DesiredState& target) const;
+  std::vector<ObjectKey> AllBut(const std::vector<ObjectSpec>& objects) const;
+  Status CheckNoStrangers(const TenantId& tenant, const DesiredState& target) const;
+  Status Refresh(const std::vector<ObjectSpec>& objects, const std::vector<ObjectKey>& removals);
+  void Settle(const std::vector<StateChange>& changes);
+  void Report(const std::vector<ObjectResult>& results);
+
+  Status EnsureRoot(const std::string& event);
+  void EnforceAll(const std::string& event);
+  void EnforceOne(const Workspace& space, const ObjectKey& key, const PlanScope& scope, const std::string& event);
+  void SetFailure(const ObjectKey& key, const Status& status);
+  void SampleBeforeRemove(const CgroupPath& path);
+
+  std::vector<CgroupPath> Strangers() const;  // cgroups that no desired object knows
+  ObjectState StateOfCgroup(const ObjectKey& key, const CgroupPath& path, const Limits& wanted) const;
+
+  Parts parts_;
+  Baseline baseline_;
+  BeforeRemove before_remove_;
+
   DesiredState desired_;
+  std::map<TaskId, std::string> uids_;
+  PolicyCache policies_;
+  // What the kernel held when last looked at, and what was done to it since. Tables of the data plane have no other
+  // writer; cgroups are read anew for every change.
+  Observed have_;
+  bool have_is_stale_ = true;  // something failed half-way: look at everything again
+  uint64_t root_id_ = 0;
+
+  std::map<ObjectKey, std::string> failures_;  // of the last repair, by object; kind "node" for the node
+  std::vector<StateChange> unsaved_;           // what the store could not take after the kernel had changed
 };
 
 }  // namespace bulkhead

@@ -4,7 +4,9 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "agent/base/sqlite.h"
 #include "agent/base/status.h"
@@ -18,11 +20,26 @@ struct SpecCodec {
   std::function<Result<ObjectSpec>(const std::string&)> decode;
 };
 
+struct ObjectKey {
+  std::string kind;  // "tenant", "task", "policy"
+  std::string name;  // "acme", "acme/web"
+  auto operator<=>(const ObjectKey&) const = default;
+};
+ObjectKey KeyOf(const ObjectSpec& spec);
+
+struct StateChange {
+  ObjectKey key;
+  std::optional<ObjectSpec> spec;  // nullopt: the object is gone
+  std::string task_uid;            // tasks only
+  bool removing = false;           // its removal has begun: Recover finishes it
+};
+
 class StateStore {
  public:
   struct Loaded {
-    DesiredState desired;
+    DesiredState desired;  // those being removed included
     std::map<TaskId, std::string> task_uids;
+    std::vector<ObjectKey> removing;
   };
 
   // kDataLoss: the file is corrupt, or of a schema newer than this agent; see OpenOrSetAside.
@@ -32,16 +49,20 @@ class StateStore {
   static Result<std::unique_ptr<StateStore>> OpenOrSetAside(const std::string& path, SpecCodec codec,
                                                             std::string& set_aside);
 
-  Result<Loaded> Load();
-  // Replaces or removes objects in one transaction. task_uid only for tasks.
-  Status Put(const ObjectSpec& spec, const std::string& task_uid);
-  Status Remove(const std::string& kind, const std::string& name);
+  Result<Loaded> Load();  // kDataLoss: a row that cannot be read, or a task or policy without its tenant
+  // All of the changes, durable, or none. PermissionDenied, ResourceExhausted: the directory is read-only or full.
+  Status Commit(const std::vector<StateChange>& changes);
+  // The file that was corrupt when this one was opened; empty when all was well.
+  const std::string& set_aside() const { return set_aside_; }
 
  private:
   StateStore(std::unique_ptr<Database> database, SpecCodec codec)
       : database_(std::move(database)), codec_(std::move(codec)) {}
+  Status CommitTransaction(const std::vector<StateChange>& changes);
+
   std::unique_ptr<Database> database_;
   SpecCodec codec_;
+  std::string set_aside_;
 };
 
 }  // namespace bulkhead

@@ -41,6 +41,11 @@ std::optional<uint64_t> Observed::OwnerOf(const IpAddress& address) const {
   return owner ? std::optional(*owner) : std::nullopt;
 }
 
+std::optional<CgroupPath> Observed::PathOfId(uint64_t cgroup_id) const {
+  const auto* path = Find(paths_, cgroup_id);
+  return path ? std::optional(*path) : std::nullopt;
+}
+
 void Observed::SetCgroup(const CgroupPath& path, const ObservedCgroup& cgroup) {
   if (const auto* old = Cgroup(path)) paths_.erase(old->id);
   cgroups_[path] = cgroup;

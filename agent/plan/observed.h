@@ -38,6 +38,7 @@ class Observed {
   std::set<IpAddress> AddressesOf(uint64_t cgroup_id) const;        // that lead to this cgroup
   std::optional<uint64_t> OwnerOf(const IpAddress& address) const;  // cgroup id
   bool HasCgroupId(uint64_t cgroup_id) const { return paths_.contains(cgroup_id); }
+  std::optional<CgroupPath> PathOfId(uint64_t cgroup_id) const;
   uint32_t FreeSlot(uint32_t from) const { return slots_.LowestFree(from); }
   uint32_t FreePolicyId(uint32_t from) const { return policy_ids_.LowestFree(from); }
 

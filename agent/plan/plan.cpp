@@ -21,7 +21,7 @@ class Planner {
       : want_(want), policies_(policies), have_(have), scope_(scope), host_(host) {}
 
   Result<std::vector<Step>> Make() {
-    if (scope_.everything) DropDangling();
+    if (scope_.everything || scope_.leftovers) DropDangling();
     for (const auto& [id, tenant] : want_.tenants)
       if (InScope(id)) PlanTenant(tenant);
     if (scope_.everything) {
@@ -153,7 +153,7 @@ class Planner {
   }
 
   void RetireUnused() {
-    if (scope_.everything)
+    if (scope_.everything || scope_.leftovers)
       for (const auto& [policy_id, hash] : have_.policies()) use_change_.try_emplace(policy_id, 0);
     for (const auto& [policy_id, change] : use_change_)
       if (have_.policies().contains(policy_id) && static_cast<int64_t>(have_.UsersOf(policy_id)) + change <= 0)

@@ -34,9 +34,10 @@ struct PlanScope {
   // cgroup is missing, in scope or not.
   std::set<TenantId> tenants;
   std::set<TaskId> tasks;
-  // All desired objects, and what leads to no cgroup any more: bindings, addresses, unused policies. Cgroups that no
-  // desired object knows are left alone, with their bindings.
+  // All desired objects, and leftovers. Cgroups that no desired object knows are left alone, with their bindings.
   bool everything = false;
+  // What leads to no cgroup any more: bindings and addresses; and policies that nobody uses.
+  bool leftovers = false;
   // Tenants' limits are only widened; what narrows waits until their tasks are narrowed.
   bool widen_tenants_only = false;
 };

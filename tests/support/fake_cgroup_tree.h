@@ -65,7 +65,7 @@ class FakeCgroupTree final : public CgroupTree {
   std::set<std::string> immortal_;
   std::map<LimitKind, std::string> unsupported_;
   uint64_t next_id_ = 1000;
-  int next_pid_ = 100;
+  int next_pid_ = 5'000'000;  // above every real one: nothing is found in /proc
 };
 
 }  // namespace bulkhead

@@ -1,0 +1,113 @@
+// Recover and Reconcile: the same repair, once after a start and then at every tick.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "agent/engine/engine.h"
+#include "agent/engine/observe.h"
+
+namespace bulkhead {
+
+Status Engine::Recover() {
+  BULKHEAD_ASSIGN(StateStore::Loaded loaded, parts_.store.Load());
+  desired_ = std::move(loaded.desired);
+  uids_ = std::move(loaded.task_uids);
+  if (!parts_.store.set_aside().empty())
+    parts_.events.Add("degraded", "",
+                      fmt::format("the state was unreadable and is set aside as {}: what the kernel holds stays "
+                                  "enforced; apply the manifests again",
+                                  parts_.store.set_aside()));
+  const Status root = EnsureRoot("recovered");
+  SetFailure({"node", "network"}, root);
+  const Status read = Refresh({}, {});
+  SetFailure({"node", "kernel"}, read);
+  if (!read.ok()) return Ok();  // reported; the next tick tries again
+  if (!loaded.removing.empty()) {
+    const HostFacts host = FactsOf(parts_.tree, parts_.maps);
+    Executor executor = MakeExecutor();
+    Batch batch(SpaceOf(host, executor), {}, loaded.removing);
+    batch.Run();
+    Settle(batch.Settlement());
+    Report(batch.Results());
+  }
+  EnforceAll("recovered");
+  if (const auto strangers = Strangers(); !strangers.empty())
+    parts_.events.Add("degraded", "",
+                      fmt::format("{} cgroups are no task or tenant that this agent knows ({}, …): left as they are",
+                                  strangers.size(), strangers.front().value));
+  parts_.events.Add("recovered", "",
+                    fmt::format("{} tenants, {} tasks, {} policies", desired_.tenants.size(), desired_.tasks.size(),
+                                desired_.policies.size()));
+  return Ok();
+}
+
+void Engine::Reconcile() {
+  const Status root = EnsureRoot("repaired");
+  SetFailure({"node", "network"}, root);
+  have_is_stale_ = true;
+  const Status read = Refresh({}, {});
+  SetFailure({"node", "kernel"}, read);
+  if (!unsaved_.empty()) Settle({});
+  if (read.ok()) EnforceAll("repaired");
+}
+
+// The walls hang on the top cgroup: when somebody removed it, everything below went with it and the programs point at
+// nothing.
+Status Engine::EnsureRoot(const std::string& event) {
+  auto root = parts_.tree.Root();
+  if (root.status().code() == StatusCode::kNotFound) {
+    BULKHEAD_RETURN_IF_ERROR(parts_.tree.Create({""}));
+    root = parts_.tree.Root();
+  }
+  BULKHEAD_RETURN_IF_ERROR(root.status());
+  if (root_id_ != 0 && root->id != root_id_)
+    parts_.events.Add(event, "", "the top cgroup was removed: everything in it is made anew");
+  root_id_ = root->id;
+  const Status attached = parts_.maps.CheckAttached();
+  if (attached.ok()) return attached;
+  BULKHEAD_RETURN_IF_ERROR(parts_.maps.Attach());
+  parts_.events.Add(event, "", "network programs attached again: " + Message(attached));
+  return parts_.maps.CheckAttached();
+}
+
+// Each object by itself: one that cannot be enforced does not keep the others from it.
+void Engine::EnforceAll(const std::string& event) {
+  const HostFacts host = FactsOf(parts_.tree, parts_.maps);
+  Executor executor = MakeExecutor();
+  const Workspace space = SpaceOf(host, executor);
+  const auto all = PlanFor(space, {.everything = true});
+  if (all.ok() && all->empty()) {
+    std::erase_if(failures_, [](const auto& failure) { return failure.first.kind != "node"; });
+  } else {
+    EnforceOne(space, {"node", "leftovers"}, {.leftovers = true}, event);
+    for (const auto& [id, tenant] : desired_.tenants)
+      EnforceOne(space, {"tenant", id.name}, {.tenants = {id}, .widen_tenants_only = true}, event);
+    for (const auto& [id, task] : desired_.tasks) EnforceOne(space, {"task", id.ToString()}, {.tasks = {id}}, event);
+    for (const auto& [id, tenant] : desired_.tenants) EnforceOne(space, {"tenant", id.name}, {.tenants = {id}}, event);
+    EnforceOne(space, {"node", "leftovers"}, {.leftovers = true}, event);
+  }
+  policies_.DropUnused();
+}
+
+void Engine::EnforceOne(const Workspace& space, const ObjectKey& key, const PlanScope& scope,
+                        const std::string& event) {
+  const auto steps = PlanFor(space, scope);
+  Journal journal;
+  const Status status = steps.ok() ? space.executor.RunAll(*steps, journal) : steps.status();
+  if (!journal.done.empty())
+    parts_.events.Add(event, key.kind == "node" ? "" : key.name, fmt::format("{}", fmt::join(journal.done, "; ")));
+  SetFailure(key, status);
+}
+
+// One event per new failure, not one per tick.
+void Engine::SetFailure(const ObjectKey& key, const Status& status) {
+  if (status.ok()) {
+    failures_.erase(key);
+    return;
+  }
+  auto& known = failures_[key];
+  if (known == Message(status)) return;
+  known = Message(status);
+  parts_.events.Add("degraded", key.kind == "node" ? "" : key.name, known);
+}
+
+}  // namespace bulkhead

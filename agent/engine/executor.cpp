@@ -1,0 +1,157 @@
+#include "agent/engine/executor.h"
+
+#include <fmt/format.h>
+
+#include "agent/base/log.h"
+#include "agent/base/overload.h"
+
+namespace bulkhead {
+namespace {
+
+constexpr std::chrono::milliseconds kKillTimeout{5'000};
+
+CgroupPath TenantOf(const CgroupPath& task) { return {task.value.substr(0, task.value.find('/'))}; }
+
+}  // namespace
+
+Status Executor::Run(const std::vector<Step>& steps, Journal& journal) {
+  for (const Step& step : steps) {
+    const std::vector<Step> inverse = InverseOf(step);
+    const Status status = Do(step);
+    if (!status.ok() && std::holds_alternative<RetirePolicy>(step)) {
+      log::Warning("policy stays installed until the next tick", {{"step", ToString(step)}, {"error", status}});
+      continue;
+    }
+    if (!status.ok()) {
+      // A cgroup may stand in some hierarchies, a limit may have been written before it read back wrong.
+      if (std::holds_alternative<CreateCgroup>(step) || std::holds_alternative<SetLimit>(step))
+        for (const Step& back : inverse) (void)Do(back);  // nothing was done, as far as the error can tell
+      return Annotate(status, ToString(step));
+    }
+    journal.done.push_back(ToString(step));
+    journal.undo.insert(journal.undo.end(), inverse.begin(), inverse.end());
+  }
+  return Ok();
+}
+
+Status Executor::RunOrUndo(const std::vector<Step>& steps, Journal& journal) {
+  const Status status = Run(steps, journal);
+  if (status.ok()) return status;
+  const Status undone = Undo(journal);
+  if (undone.ok()) return status;
+  return MakeStatus(status.code(), fmt::format("{}; not undone: {}", Message(status), Message(undone)));
+}
+
+Status Executor::RunAll(const std::vector<Step>& steps, Journal& journal) {
+  Status first = Ok();
+  for (const Step& step : steps) {
+    const Status status = Run({step}, journal);
+    if (status.ok()) continue;
+    if (first.ok()) first = status;
+    if (!std::holds_alternative<SetLimit>(step)) break;
+  }
+  return first;
+}
+
+Status Executor::Undo(Journal& journal) {
+  Status first = Ok();
+  for (auto step = journal.undo.rbegin(); step != journal.undo.rend(); ++step) {
+    const Status status = Do(*step);
+    if (!status.ok() && first.ok()) first = Annotate(status, ToString(*step));
+  }
+  journal = {};
+  return first;
+}
+
+Status Executor::Do(const Step& step) {
+  Step done = step;
+  uint64_t new_cgroup_id = next_simulated_id_;
+  if (mode_ == Mode::kPerform) {
+    BULKHEAD_ASSIGN(new_cgroup_id, DoOnKernel(done));
+  } else {
+    ++next_simulated_id_;
+    if (auto* limit = std::get_if<SetLimit>(&done)) limit->value = tree_.Effective(limit->kind, limit->value);
+  }
+  have_.Apply(done, new_cgroup_id);
+  return Ok();
+}
+
+// The id of a cgroup that was made; a limit's value becomes what the kernel made of it.
+Result<uint64_t> Executor::DoOnKernel(Step& step) {
+  uint64_t new_cgroup_id = 0;
+  const auto id_of = [&](const CgroupPath& path) -> Result<uint64_t> {
+    const ObservedCgroup* cgroup = have_.Cgroup(path);
+    if (!cgroup) return NotFound(path.value + ": there is no cgroup");
+    return cgroup->id;
+  };
+  const Status status =
+      std::visit(Overload{[&](const CreateCgroup& s) -> Status {
+                            BULKHEAD_RETURN_IF_ERROR(tree_.Create(s.path));
+                            BULKHEAD_ASSIGN(const CgroupInfo info, tree_.Info(s.path));
+                            new_cgroup_id = info.id;
+                            return Ok();
+                          },
+                          [&](SetLimit& s) -> Status {
+                            BULKHEAD_ASSIGN(s.value, tree_.SetLimit(s.path, s.kind, s.value));
+                            return Ok();
+                          },
+                          [&](const InstallPolicy& s) { return maps_.InstallPolicy(s.policy_id, *s.policy); },
+                          [&](const BindTask& s) -> Status {
+                            BULKHEAD_ASSIGN(const uint64_t task, id_of(s.path));
+                            BULKHEAD_ASSIGN(const uint64_t tenant, id_of(TenantOf(s.path)));
+                            return maps_.BindTask(task, {tenant, s.policy_id, s.slot}, s.fresh);
+                          },
+                          [&](const UnbindTask& s) { return maps_.UnbindTask(s.cgroup_id); },
+                          [&](const SetAddress& s) -> Status {
+                            BULKHEAD_ASSIGN(const uint64_t task, id_of(s.path));
+                            return maps_.SetAddress(s.address, task);
+                          },
+                          [&](const ClearAddress& s) { return maps_.ClearAddress(s.address); },
+                          [&](const RetirePolicy& s) { return maps_.RetirePolicy(s.policy_id); },
+                          [&](const MoveProcess& s) { return tree_.Attach(s.path, s.pid); },
+                          [&](const KillCgroup& s) {
+                            const Status killed = tree_.Kill(s.path, kKillTimeout);
+                            return killed.code() == StatusCode::kNotFound ? Ok() : killed;  // went away by itself
+                          },
+                          [&](const RemoveCgroup& s) {
+                            if (before_remove_) before_remove_(s.path);
+                            return tree_.Remove(s.path);
+                          }},
+                 step);
+  BULKHEAD_RETURN_IF_ERROR(status);
+  return new_cgroup_id;
+}
+
+std::vector<Step> Executor::InverseOf(const Step& step) const {
+  const auto bound_before = [&](const CgroupPath& path, uint64_t cgroup_id) -> std::vector<Step> {
+    const TaskBinding* held = have_.Binding(cgroup_id);
+    if (held) return {BindTask{path, held->policy_id, held->slot, false}};
+    return {UnbindTask{path, cgroup_id}};
+  };
+  const auto owned_before = [&](const IpAddress& address) -> std::vector<Step> {
+    const auto owner = have_.OwnerOf(address);
+    const auto path = owner ? have_.PathOfId(*owner) : std::nullopt;
+    if (path) return {SetAddress{address, *path}};
+    return {ClearAddress{address}};
+  };
+  return std::visit(Overload{[](const CreateCgroup& s) -> std::vector<Step> { return {RemoveCgroup{s.path}}; },
+                             [](const SetLimit& s) -> std::vector<Step> {
+                               return {SetLimit{s.path, s.kind, s.previous, s.value}};
+                             },
+                             [](const InstallPolicy& s) -> std::vector<Step> { return {RetirePolicy{s.policy_id}}; },
+                             [&](const BindTask& s) -> std::vector<Step> {
+                               const ObservedCgroup* cgroup = have_.Cgroup(s.path);
+                               return cgroup ? bound_before(s.path, cgroup->id) : std::vector<Step>{};
+                             },
+                             [&](const UnbindTask& s) -> std::vector<Step> {
+                               return have_.HasCgroupId(s.cgroup_id) ? bound_before(s.path, s.cgroup_id)
+                                                                     : std::vector<Step>{};
+                             },
+                             [&](const SetAddress& s) { return owned_before(s.address); },
+                             [&](const ClearAddress& s) { return owned_before(s.address); },
+                             // Nobody uses a retired policy; the others cannot be taken back.
+                             [](const auto&) -> std::vector<Step> { return {}; }},
+                    step);
+}
+
+}  // namespace bulkhead

@@ -1,0 +1,57 @@
+// Performs plans on the kernel, step by step, and takes back what a failed one did.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "agent/base/status.h"
+#include "agent/kernel/cgroup_tree.h"
+#include "agent/kernel/policy_maps.h"
+#include "agent/plan/observed.h"
+#include "agent/plan/step.h"
+
+namespace bulkhead {
+
+// What was done, and how to take it back.
+struct Journal {
+  std::vector<std::string> done;
+  std::vector<Step> undo;  // in order of doing; performed backwards
+};
+
+// Core thread only. Keeps `have` in agreement with the kernel.
+class Executor {
+ public:
+  enum class Mode {
+    kPerform,
+    kSimulate,  // only `have` changes: for validate_only
+  };
+  using BeforeRemove = std::function<void(const CgroupPath&)>;  // the cgroup is empty and still there
+
+  Executor(CgroupTree& tree, PolicyMaps& maps, Observed& have, Mode mode, BeforeRemove before_remove)
+      : tree_(tree), maps_(maps), have_(have), mode_(mode), before_remove_(std::move(before_remove)) {}
+
+  // Stops at the first failure, which names the step; the caller decides about Undo. A policy that cannot be retired is
+  // no failure: it judges nobody, and the next Reconcile tries again.
+  Status Run(const std::vector<Step>& steps, Journal& journal);
+  // Run, Undo on failure; then the message also says what could not be taken back.
+  Status RunOrUndo(const std::vector<Step>& steps, Journal& journal);
+  // Repairing what runs: a limit that cannot be set does not keep the other walls from being set. The first error.
+  Status RunAll(const std::vector<Step>& steps, Journal& journal);
+  // Kills and removals cannot be taken back. The first error; the rest is undone all the same.
+  Status Undo(Journal& journal);
+
+ private:
+  Status Do(const Step& step);
+  Result<uint64_t> DoOnKernel(Step& step);
+  std::vector<Step> InverseOf(const Step& step) const;
+
+  CgroupTree& tree_;
+  PolicyMaps& maps_;
+  Observed& have_;
+  Mode mode_;
+  BeforeRemove before_remove_;
+  uint64_t next_simulated_id_ = uint64_t{1} << 63;  // no kernel gives these out
+};
+
+}  // namespace bulkhead
