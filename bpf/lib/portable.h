@@ -9,6 +9,8 @@
 #include <bpf/bpf_helpers.h>
 /* Verified once, called from anywhere; the first of several objects' copies is linked. */
 #define SUBPROGRAM __weak __attribute__((noinline))
+/* Keeps the compiler from rewriting what follows by what it knows of the value: the verifier may not know that. */
+#define OPAQUE(value) asm volatile("" : "+r"(value))
 #else
 #include <arpa/inet.h>
 #include <endian.h>
@@ -17,6 +19,7 @@
 #define __always_inline inline __attribute__((always_inline))
 #endif
 #define SUBPROGRAM inline
+#define OPAQUE(value) ((void)(value))
 #define bpf_htonl(value) htonl(value)
 #define bpf_cpu_to_be64(value) htobe64(value)
 static inline long bpf_loop(__u32 count, void *step, void *argument, __u64 flags)

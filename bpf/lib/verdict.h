@@ -87,6 +87,7 @@ SUBPROGRAM int prefix_class(const struct flow_query *query)
 	const struct policy_record *record;
 	struct prefix_key key = {};
 	__u32 words[4], family_index, count;
+	const __u8 *lengths;
 
 	if (!query)
 		return CLASS_NONE;
@@ -111,13 +112,15 @@ SUBPROGRAM int prefix_class(const struct flow_query *query)
 	key.policy_id = query->policy_id;
 	key.direction = query->direction;
 	key.family = query->family;
+	/* Read ahead: a loop that ends in a load instead of a jump is a back-edge that 6.1 refuses. */
+	lengths = record->lengths[query->direction & 1][family_index];
 	for (__u32 i = 0; i < POLICY_PROBE_LENGTHS; i++) {
 		const __u32 *found;
 		__u32 masked[4];
 
 		if (i >= count)
 			break;
-		key.length = record->lengths[query->direction & 1][family_index][i];
+		key.length = lengths[i];
 		masked[0] = masked_word(words[0], key.length, 0);
 		masked[1] = masked_word(words[1], key.length, 1);
 		masked[2] = masked_word(words[2], key.length, 2);
