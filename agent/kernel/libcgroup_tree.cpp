@@ -190,7 +190,8 @@ Status LibcgroupTree::CreateAt(const CgroupPath& path) {
   const std::string cgroup = Relative(path);
   if (!IsTask(path)) {
     if (!path.value.empty() && !IsDirectory(mounts_->unified(), root_)) return Errno(ENOENT, "the top cgroup is gone");
-    BULKHEAD_RETURN_IF_ERROR(MakeDirectories(cgroup, /*with_libcgroup=*/true));
+    const bool with_libcgroup = path.value.empty() || mounts_->hybrid();
+    BULKHEAD_RETURN_IF_ERROR(MakeDirectories(cgroup, with_libcgroup));
     if (!path.value.empty()) return EnableControllers(cgroup);
     BULKHEAD_RETURN_IF_ERROR(EnableControllers("."));
     for (const std::string& level : Prefixes(cgroup)) BULKHEAD_RETURN_IF_ERROR(EnableControllers(level));
@@ -235,8 +236,9 @@ Status LibcgroupTree::MakeDirectories(const std::string& cgroup, bool with_libcg
   return Ok();
 }
 
-// v2: children get the controllers' files only when the parent's subtree_control names them. One controller per write:
-// a write that names one unknown controller enables none.
+// v2: children get the controllers' files only when the parent's subtree_control names them. All in one write, because
+// each waits for an RCU grace period; a write that names one unknown controller enables none, so then one by one, which
+// finds the one to blame.
 Status LibcgroupTree::EnableControllers(const std::string& cgroup) {
   const CgroupHierarchy& unified = mounts_->unified();
   if (unified.controllers.empty()) return Ok();
@@ -244,10 +246,13 @@ Status LibcgroupTree::EnableControllers(const std::string& cgroup) {
   BULKHEAD_ASSIGN(const UniqueFd fd, OpenAt(unified.top.get(), file, O_RDWR));
   BULKHEAD_ASSIGN(const std::string enabled, ReadAll(fd.get()));
   const std::string words = " " + Trim(enabled) + " ";
+  std::vector<std::string> missing;
   for (const Controller controller : unified.controllers) {
-    if (words.find(fmt::format(" {} ", ControllerName(controller))) != std::string::npos) continue;
-    BULKHEAD_RETURN_IF_ERROR(Annotate(WriteOnce(fd.get(), fmt::format("+{}", ControllerName(controller))), file));
+    if (words.find(fmt::format(" {} ", ControllerName(controller))) == std::string::npos)
+      missing.push_back(fmt::format("+{}", ControllerName(controller)));
   }
+  if (missing.empty() || WriteOnce(fd.get(), fmt::format("{}", fmt::join(missing, " "))).ok()) return Ok();
+  for (const std::string& word : missing) BULKHEAD_RETURN_IF_ERROR(Annotate(WriteOnce(fd.get(), word), file));
   return Ok();
 }
 

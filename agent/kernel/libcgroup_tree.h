@@ -30,9 +30,11 @@ class LibcgroupTree final : public CgroupTree {
   Result<CgroupInfo> Root() override;
   Result<std::vector<CgroupPath>> List() override;
   Result<CgroupInfo> Info(const CgroupPath& path) override;
-  // Root and tenants through libcgroup, which makes missing parents and enables controllers. Tasks, of which there are
-  // many and whose parent is ready, by one mkdir per hierarchy: libcgroup's path walk costs twice that on v1 and ten
-  // times that on v2. A cgroup that cannot be made in every hierarchy is taken back.
+  // Through libcgroup: the root, with missing parents and their controllers, and on hybrid hosts the tenants. By one
+  // mkdir per hierarchy: tasks, of which there are many and whose parent is ready (libcgroup's path walk costs twice
+  // that on v1), and on unified hosts tenants, where libcgroup also writes the root's subtree_control again, which
+  // makes the kernel wait until earlier tenants' cgroups are gone for good. A cgroup that cannot be made in every
+  // hierarchy is taken back.
   Status Create(const CgroupPath& path) override;
   Result<Limits> ReadLimits(const CgroupPath& path) override;
   Result<std::optional<uint64_t>> SetLimit(const CgroupPath& path, LimitKind kind,
