@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -271,7 +272,9 @@ Result<std::map<IpAddress, uint64_t>> BpfPolicy::Addresses() {
 }
 
 Status BpfPolicy::RaiseGeneration() {
-  ++generation_;
+  // From what the kernel holds: a number that was used before would revive verdicts of that time.
+  BULKHEAD_ASSIGN(const auto control, control_.Lookup(0));
+  generation_ = std::max<uint64_t>(generation_, control ? control->generation : 0) + 1;
   if (static_cast<uint32_t>(generation_) == 0) ++generation_;
   return control_.Update(0, control_record{.generation = generation_});
 }
