@@ -10,12 +10,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 
+#include <bpf/bpf.h>
 #include <fmt/format.h>
 
 #include "agent/base/file_io.h"
@@ -112,6 +114,23 @@ Lab::~Lab() {
 Status Lab::OpenMaps() {
   BULKHEAD_ASSIGN(maps_, BpfPolicy::Create(root_, bpffs_));
   return Ok();
+}
+
+std::vector<uint32_t> Lab::LinkIds() const {
+  std::vector<uint32_t> ids;
+  for (const auto& entry : std::filesystem::directory_iterator(fmt::format("{}/v{}/links", bpffs_, POLICY_SCHEMA))) {
+    const UniqueFd fd(bpf_obj_get(entry.path().c_str()));
+    bpf_link_info info{};
+    uint32_t length = sizeof(info);
+    if (bpf_obj_get_info_by_fd(fd.get(), &info, &length) == 0) ids.push_back(info.id);
+  }
+  std::ranges::sort(ids);
+  return ids;
+}
+
+void Lab::DetachBehind(const std::string& program) const {
+  const UniqueFd fd(bpf_obj_get(fmt::format("{}/v{}/links/{}", bpffs_, POLICY_SCHEMA, program).c_str()));
+  if (bpf_link_detach(fd.get()) != 0) Require(Errno(errno, "detach " + program));
 }
 
 uint64_t Lab::Make(const std::string& path) {

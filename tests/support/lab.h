@@ -42,6 +42,9 @@ class Lab {
   void CloseMaps() { maps_.reset(); }  // as an agent that exits
   Status OpenMaps();                   // as the next one that starts
 
+  std::vector<uint32_t> LinkIds() const;                // of the pinned links
+  void DetachBehind(const std::string& program) const;  // as somebody else would
+
   // Makes the cgroup with those above it: "acme", "acme/web". Returns its id.
   uint64_t Make(const std::string& path);
   uint64_t IdOf(const std::string& path) const;
