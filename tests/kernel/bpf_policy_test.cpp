@@ -1,0 +1,120 @@
+// Where the data plane cannot stand, and what it does with what an earlier process left.
+#include "agent/kernel/bpf_policy.h"
+
+#include <linux/capability.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include <bpf/bpf.h>
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+
+#include "tests/support/builders.h"
+#include "tests/support/lab.h"
+#include "tests/support/matchers.h"
+
+namespace bulkhead::test {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+CompiledPolicy OnePrefix() {
+  CompiledPolicy policy;
+  policy.classes[{Direction::kEgress, kFirstPrefixClass}] = {{0, true, 0, 65535, 1}};
+  policy.prefixes = {{Direction::kEgress, Prefix("10.0.0.0/8"), kFirstPrefixClass}};
+  return policy;
+}
+
+class BpfPolicyTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    auto lab = Lab::Create();
+    if (lab.status().code() == StatusCode::kPermissionDenied || lab.status().code() == StatusCode::kFailedPrecondition)
+      GTEST_SKIP() << Message(lab.status());
+    ASSERT_THAT(lab, IsOk());
+    lab_ = *std::move(lab);
+  }
+  uint64_t Used(const std::string& map) {
+    for (const MapUse& use : lab_->maps().Use())
+      if (use.map == map) return use.used;
+    return 0;
+  }
+  std::unique_ptr<Lab> lab_;
+};
+
+TEST_F(BpfPolicyTest, DirectoryThatIsOnNoBpfMountNamesTheCommand) {
+  const std::string plain = lab_->bpffs() + "-plain";  // beside the directory, still on the mount
+  EXPECT_THAT(BpfPolicy::Create(lab_->root(), "/proc/self/bulkhead"),
+              StatusIs(StatusCode::kFailedPrecondition, HasSubstr("mount -t bpf bpf /proc/self")));
+  EXPECT_THAT(BpfPolicy::Create(lab_->root(), plain), IsOk());
+}
+
+TEST_F(BpfPolicyTest, TopOfTheHierarchyIsRefused) {
+  EXPECT_THAT(BpfPolicy::Create(std::filesystem::path(lab_->root()).parent_path(), lab_->bpffs() + "-top"),
+              StatusIs(StatusCode::kFailedPrecondition, HasSubstr("top of the hierarchy")));
+  EXPECT_THAT(BpfPolicy::Create("/tmp", lab_->bpffs() + "-top"),
+              StatusIs(StatusCode::kFailedPrecondition, HasSubstr("not a cgroup2 directory")));
+}
+
+TEST_F(BpfPolicyTest, AncestorWithAnExclusiveProgramIsNamed) {
+  lab_->Make("outer/inner");
+  const bpf_insn instructions[] = {{BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, 1}, {BPF_JMP | BPF_EXIT, 0, 0, 0, 0}};
+  LIBBPF_OPTS(bpf_prog_load_opts, options);
+  options.expected_attach_type = BPF_CGROUP_INET_EGRESS;
+  const UniqueFd program(bpf_prog_load(BPF_PROG_TYPE_CGROUP_SKB, "exclusive", "GPL", instructions, 2, &options));
+  const std::string outer = lab_->root() + "/outer";
+  BULKHEAD_TEST_ASSIGN(const CgroupRef holder, OpenCgroup(outer));
+  ASSERT_EQ(bpf_prog_attach(program.get(), holder.fd.get(), BPF_CGROUP_INET_EGRESS, 0), 0);
+  EXPECT_THAT(BpfPolicy::Create(outer + "/inner", lab_->bpffs() + "-inner"),
+              StatusIs(StatusCode::kFailedPrecondition, AllOf(HasSubstr(outer + " "), HasSubstr("egress"))));
+}
+
+TEST_F(BpfPolicyTest, MissingCapabilitiesAreNamed) {
+  const int result = lab_->Run("", [&] {
+    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+    __user_cap_data_struct data[2]{};
+    data[0].effective = data[0].permitted = 1u << CAP_NET_ADMIN;
+    if (::syscall(SYS_capset, &header, data) != 0) return 2;
+    const auto made = BpfPolicy::Create(lab_->root(), lab_->bpffs());
+    if (made.status().code() != StatusCode::kPermissionDenied) return 3;
+    return Message(made.status()).find("CAP_BPF") == std::string::npos ? 4 : 0;
+  });
+  EXPECT_EQ(result, 0);
+}
+
+TEST_F(BpfPolicyTest, BpfPerfmonAndNetAdminSuffice) {
+  const int result = lab_->Run("", [&] {
+    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+    __user_cap_data_struct data[2]{};
+    data[0].effective = data[0].permitted = 1u << CAP_NET_ADMIN;
+    data[1].effective = data[1].permitted = 1u << (CAP_BPF - 32) | 1u << (CAP_PERFMON - 32);
+    if (::syscall(SYS_capset, &header, data) != 0) return 2;
+    const auto made = BpfPolicy::Create(lab_->root(), lab_->bpffs());
+    if (!made.ok()) fmt::print(stderr, "{}\n", Message(made.status()));
+    return made.ok() ? 0 : 3;
+  });
+  EXPECT_EQ(result, 0);
+}
+
+TEST_F(BpfPolicyTest, PolicyThatWasNotFinishedIsCollectedAtTheNextStart) {
+  ASSERT_THAT(lab_->maps().InstallPolicy(1, OnePrefix()), IsOk());
+  ASSERT_THAT(lab_->maps().InstallPolicy(2, OnePrefix()), IsOk());
+  const uint32_t unfinished = 2;  // its record is what a killed agent had no time to write
+  const UniqueFd policies(bpf_obj_get((lab_->bpffs() + "/v1/maps/policies").c_str()));
+  ASSERT_EQ(bpf_map_delete_elem(policies.get(), &unfinished), 0);
+  lab_->CloseMaps();
+  ASSERT_THAT(lab_->OpenMaps(), IsOk());
+  BULKHEAD_TEST_ASSIGN(const auto left, lab_->maps().Policies());
+  EXPECT_THAT(left, ::testing::ElementsAre(::testing::Pair(1u, OnePrefix().ContentHash())));
+  EXPECT_EQ(Used("prefixes"), 1u);
+  EXPECT_EQ(Used("classes"), 1u);
+  EXPECT_THAT(lab_->maps().InstallPolicy(2, OnePrefix()), IsOk());
+  ASSERT_THAT(lab_->maps().RetirePolicy(1), IsOk()) << "adopted policies can be retired";
+  EXPECT_EQ(Used("prefixes"), 1u);
+}
+
+}  // namespace
+}  // namespace bulkhead::test
