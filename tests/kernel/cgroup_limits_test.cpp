@@ -21,8 +21,9 @@ const CgroupPath kDb{"acme/db"};
 class CgroupLimits : public ::testing::Test {
  protected:
   void SetUp() override {
+    if (::geteuid() != 0) GTEST_SKIP() << "needs root";
     auto scratch = ScratchTree::Create();
-    if (!scratch.ok()) GTEST_SKIP() << scratch.status().ToString();
+    ASSERT_THAT(scratch, IsOk());
     scratch_ = *std::move(scratch);
     for (const CgroupPath& path : {kAcme, kWeb, kDb}) ASSERT_THAT(tree().Create(path), IsOk());
   }

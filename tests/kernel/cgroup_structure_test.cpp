@@ -23,8 +23,9 @@ const CgroupPath kWeb{"acme/web"};
 class CgroupStructure : public ::testing::Test {
  protected:
   void SetUp() override {
+    if (::geteuid() != 0) GTEST_SKIP() << "needs root";
     auto scratch = ScratchTree::Create();
-    if (!scratch.ok()) GTEST_SKIP() << scratch.status().ToString();
+    ASSERT_THAT(scratch, IsOk());
     scratch_ = *std::move(scratch);
   }
   LibcgroupTree& tree() { return scratch_->tree(); }

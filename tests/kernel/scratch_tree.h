@@ -14,7 +14,7 @@ namespace bulkhead::test {
 
 class ScratchTree {
  public:
-  // PermissionDenied when this is not root; FailedPrecondition without cgroup2: reasons to skip.
+  // PermissionDenied when this is not root; FailedPrecondition without cgroup2.
   static Result<std::unique_ptr<ScratchTree>> Create();
   ~ScratchTree();
   ScratchTree(const ScratchTree&) = delete;
