@@ -23,9 +23,9 @@ Status Executor::Run(const std::vector<Step>& steps, Journal& journal) {
       continue;
     }
     if (!status.ok()) {
-      // A cgroup may stand in some hierarchies, a limit may have been written before it read back wrong.
-      if (std::holds_alternative<CreateCgroup>(step) || std::holds_alternative<SetLimit>(step))
-        for (const Step& back : inverse) (void)Do(back);  // nothing was done, as far as the error can tell
+      // It may be done in part: a cgroup stands in some hierarchies, a limit was written before it read back wrong, a
+      // task was bound before the data plane could be told. Where nothing was done, this does nothing.
+      for (const Step& back : inverse) (void)Do(back);  // `status` is what the caller must hear
       return Annotate(status, ToString(step));
     }
     journal.done.push_back(ToString(step));
