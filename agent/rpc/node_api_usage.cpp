@@ -1,6 +1,8 @@
 // The node itself and what was used.
 #include <sys/utsname.h>
 
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <google/protobuf/util/time_util.h>
 
@@ -59,6 +61,8 @@ v1::Usage NodeApi::UsageOf(const TenantId& tenant) {
     const UsageTotals* task = parts_.sampler.Latest(at->first);
     if (task == nullptr) continue;
     totals.memory_byte_seconds += task->memory_byte_seconds;
+    totals.counters.oom_kills += task->counters.oom_kills;
+    totals.counters.pids_failures += task->counters.pids_failures;
     for (size_t direction = 0; direction < 2; ++direction) {
       const NetworkCounters& from = task->counters.network;
       NetworkCounters& to = totals.counters.network;
@@ -72,6 +76,9 @@ v1::Usage NodeApi::UsageOf(const TenantId& tenant) {
   }
   if (auto reading = parts_.read_tenant(tenant); reading.ok()) {
     reading->network = totals.counters.network;
+    // v1 controllers do not add a task's to its tenant's.
+    reading->oom_kills = std::max(reading->oom_kills, totals.counters.oom_kills);
+    reading->pids_failures = std::max(reading->pids_failures, totals.counters.pids_failures);
     totals.counters = *reading;
   }
   return EncodeUsage(totals);

@@ -23,9 +23,10 @@ EDGES = {
     "usage": {"base", "model", "kernel"},
     "rpc": {"base", "model", "manifest", "plan", "engine", "usage"},
     "cli": {"base", "manifest"},
+    "daemon": {"base", "model", "manifest", "kernel", "engine", "usage", "rpc"},  # parts of main.cpp
 }
 CONTROLLER_MAY = {"base", "manifest"}
-PROTO_FOLDERS = ("agent/manifest/", "agent/rpc/", "agent/cli/", "controller/", "tests/")
+PROTO_FOLDERS = ("agent/manifest/", "agent/rpc/", "agent/cli/", "agent/daemon/", "agent/main.cpp", "controller/", "tests/")
 KERNEL_FOLDERS = ("agent/kernel/", "bpf/", "tests/")
 PURE_FOLDERS = ("agent/model/", "agent/plan/")
 SINGLE_FILES = {"agent/main.cpp"}  # wiring: may include everything

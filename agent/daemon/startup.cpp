@@ -1,0 +1,103 @@
+#include "agent/daemon/startup.h"
+
+#include <CLI/CLI.hpp>
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+
+#include <cerrno>
+#include <chrono>
+#include <filesystem>
+#include <sstream>
+
+#include <fmt/format.h>
+
+#include "agent/base/file_io.h"
+#include "agent/base/log.h"
+#include "agent/manifest/manifest.h"
+#include "agent/rpc/convert.h"
+
+namespace bulkhead {
+namespace {
+
+constexpr const char* kDefaultConfig = "/etc/bulkhead/bulkheadd.yaml";
+constexpr int kUsageExit = 2;
+
+Result<std::vector<ObjectSpec>> LoadSpecs(const std::string& folder) {
+  BULKHEAD_ASSIGN(const std::vector<ParsedObject> parsed, LoadObjects({folder}));
+  std::vector<ObjectSpec> specs;
+  for (const ParsedObject& object : parsed) {
+    auto spec = DecodeObject(object.object);
+    if (!spec.ok()) return Annotate(spec.status(), fmt::format("{}:{}", object.file, object.line));
+    specs.push_back(*std::move(spec));
+  }
+  return specs;
+}
+
+}  // namespace
+
+std::optional<int> ParseFlags(int argc, char** argv, Flags& flags) {
+  CLI::App app("Walls off and meters the tenants of this host.", "bulkheadd");
+  app.add_option("--config", flags.config, fmt::format("Configuration file; default {}", kDefaultConfig))
+      ->type_name("FILE");
+  app.add_flag("--check-config", flags.check_config, "Read the configuration, say what is wrong with it, and end");
+  app.set_version_flag("--version", std::string("bulkheadd " BULKHEAD_VERSION));
+  app.footer("Example: bulkheadd --config /etc/bulkhead/bulkheadd.yaml --check-config");
+  try {
+    app.parse(argc, argv);
+    return std::nullopt;
+  } catch (const CLI::Success& success) {
+    return app.exit(success);
+  } catch (const CLI::ParseError& error) {
+    fmt::print(stderr, "bulkheadd: {}: try bulkheadd --help\n", error.what());
+    return kUsageExit;
+  }
+}
+
+Result<v1::Config> ReadConfig(const Flags& flags) {
+  if (!flags.config.empty()) return LoadConfig(flags.config);
+  auto config = LoadConfig(kDefaultConfig);
+  if (config.status().code() == StatusCode::kNotFound) return DefaultConfig();
+  return config;
+}
+
+Result<UniqueFd> LockState(const std::string& directory) {
+  std::error_code made;
+  std::filesystem::create_directories(directory, made);
+  if (made) return Errno(made.value(), fmt::format("make state directory {}", directory));
+  if (::chmod(directory.c_str(), 0700) != 0) return Errno(errno, "protect state directory " + directory);
+  const std::string path = directory + "/lock";
+  BULKHEAD_ASSIGN(UniqueFd lock, OpenAt(AT_FDCWD, path, O_RDWR | O_CREAT, 0600));
+  if (::flock(lock.get(), LOCK_EX | LOCK_NB) == 0) return lock;
+  if (errno != EWOULDBLOCK) return Errno(errno, "lock " + path);
+  return FailedPrecondition(
+      fmt::format("state directory {}: another bulkheadd uses it: stop that one, or set paths.state", directory));
+}
+
+void ApplyManifests(const std::string& folder, Engine& engine, EventLog& events) {
+  std::error_code ignored;  // a folder that cannot be looked at is found again by the reader
+  if (folder.empty() || !std::filesystem::exists(folder, ignored)) return;
+  const auto refuse = [&](const Status& why) {
+    log::Error("manifests not applied: the state of before goes on", {{"folder", folder}, {"why", why}});
+    events.Add("refused", "", fmt::format("manifests of {}: {}", folder, Message(why)));
+  };
+  const auto specs = LoadSpecs(folder);
+  if (!specs.ok()) return refuse(specs.status());
+  if (specs->empty()) return;
+  const auto results = engine.Apply(*specs, {});
+  if (!results.ok()) return refuse(results.status());
+  log::Info("manifests applied", {{"folder", folder}, {"objects", specs->size()}});
+}
+
+void NotifyReady() { (void)::sd_notify(0, "READY=1"); }        // without systemd there is nobody to tell
+void NotifyStopping() { (void)::sd_notify(0, "STOPPING=1"); }  // as above
+
+Status FeedWatchdog(EventLoop& loop) {
+  uint64_t period_usec = 0;
+  if (::sd_watchdog_enabled(0, &period_usec) <= 0) return Ok();
+  return loop.AddTimer(std::chrono::microseconds(period_usec / 3), [] { (void)::sd_notify(0, "WATCHDOG=1"); });
+}
+
+}  // namespace bulkhead
