@@ -66,6 +66,11 @@ Status RunAgent(const v1::Config& config) {
                         .cgroup_mode = tree->mode(),
                         .baseline = baseline,
                         .started = clock.Wall()};
+  // Before the data plane is touched: a socket in use means that another agent enforces.
+  BULKHEAD_ASSIGN(auto listener, Listener::Create({.path = config.paths().socket(),
+                                                   .rules = {.read_group = config.listen().read_group(),
+                                                             .admin_group = config.listen().admin_group(),
+                                                             .tenant_root = tenant_root}}));
   BULKHEAD_ASSIGN(const auto maps, BpfPolicy::Create(tree->root_path(), config.paths().bpffs()));
   EventLog events(clock, kEvents);
   std::string aside;
@@ -98,12 +103,7 @@ Status RunAgent(const v1::Config& config) {
                .controller = [&] { return report ? report->State() : v1::ControllerState(); },
                .ready = [&] { return ready; }},
               facts);
-  // Listens already, so that a socket in use is found before anything is enforced; answers once the loop runs.
-  BULKHEAD_ASSIGN(auto server, Server::Start({.path = config.paths().socket(),
-                                              .rules = {.read_group = config.listen().read_group(),
-                                                        .admin_group = config.listen().admin_group(),
-                                                        .tenant_root = tenant_root}},
-                                             *loop, api));
+  BULKHEAD_ASSIGN(auto server, Server::Start(std::move(listener), *loop, api));
 
   BULKHEAD_RETURN_IF_ERROR(Annotate(engine.Recover(), "recover the desired state"));
   BULKHEAD_RETURN_IF_ERROR(meter->Recover());

@@ -60,6 +60,14 @@ void AddGlobals(CLI::App& app, Cli& cli, std::string& format, int& timeout) {
       ->capture_default_str();
 }
 
+// What CLI11 cannot know.
+std::string Check(const Cli& cli) {
+  if (cli.format == Format::kCsv && cli.verb != "usage") return "-o csv is for usage only";
+  if (cli.verb != "run" && !cli.command.empty()) return "takes no command after --";
+  if (cli.verb == "run" && cli.command.empty()) return "there is no command after --";
+  return "";
+}
+
 // Parse errors of CLI11 end here.
 int Parse(CLI::App& app, const Cli& cli, std::vector<std::string> arguments) {
   std::reverse(arguments.begin(), arguments.end());  // as CLI11 wants it
@@ -137,12 +145,8 @@ int RunCli(std::vector<std::string> arguments, std::ostream& out, std::ostream& 
   if (const int code = Parse(app, cli, std::move(arguments)); code >= 0) return code;
   cli.format = kFormats.at(format);
   cli.timeout = std::chrono::seconds(timeout);
-  if (cli.format == Format::kCsv && cli.verb != "usage") {
-    PrintError(cli, fmt::format("{}: -o csv is for usage only", cli.verb));
-    return kUsage;
-  }
-  if (!cli.command.empty() && cli.verb != "run") {
-    PrintError(cli, fmt::format("{}: takes no command after --", cli.verb));
+  if (const std::string problem = Check(cli); !problem.empty()) {
+    PrintError(cli, fmt::format("{}: {}: try bulkheadctl {} --help", cli.verb, problem, cli.verb));
     return kUsage;
   }
   const Result<int> code = cli.action();

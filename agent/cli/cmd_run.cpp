@@ -134,9 +134,6 @@ void AddRun(CLI::App& app, Cli& cli) {
       ->check(CheckSetting);
   verb->add_option("--user", arguments->user, "Run as this user, by name or number; needs root");
   verb->add_flag("--rm", arguments->remove, "Delete the task afterwards, with whatever still runs in it");
-  verb->final_callback([&cli] {
-    if (cli.command.empty()) throw CLI::RequiredError("-- COMMAND");
-  });
 }
 
 }  // namespace bulkhead::cli

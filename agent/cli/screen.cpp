@@ -29,8 +29,7 @@ void Screen::Show(const std::string& text) {
   werase(stdscr);
   std::istringstream lines(text);
   int row = 0;
-  for (std::string line; row < LINES && std::getline(lines, line); ++row)
-    mvwaddnstr(stdscr, row, 0, line.c_str(), -1);
+  for (std::string line; row < LINES && std::getline(lines, line); ++row) mvwaddnstr(stdscr, row, 0, line.c_str(), -1);
   wrefresh(stdscr);
 }
 

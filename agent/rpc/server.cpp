@@ -48,7 +48,7 @@ Server::Server(EventLoop& loop, NodeApi& api)
       reader_service_(Role::kRead, loop, api, streams_),
       admin_service_(Role::kChange, loop, api, streams_) {}
 
-Result<std::unique_ptr<Server>> Server::Start(const Listener::Options& options, EventLoop& loop, NodeApi& api) {
+Result<std::unique_ptr<Server>> Server::Start(std::unique_ptr<Listener> listener, EventLoop& loop, NodeApi& api) {
   // Signals are the core loop's: gRPC's threads are born with all of them blocked.
   sigset_t all;
   sigset_t before;
@@ -63,7 +63,7 @@ Result<std::unique_ptr<Server>> Server::Start(const Listener::Options& options, 
   if (!server->reader_ || !server->admin_)
     return Internal("start the API server: gRPC refused the set-up (see its log)");
   server->SetServing(false);
-  BULKHEAD_ASSIGN(server->listener_, Listener::Create(options));
+  server->listener_ = std::move(listener);
   BULKHEAD_RETURN_IF_ERROR(server->listener_->Start([raw = server.get()](UniqueFd connection, Role role) {
     grpc::Server& target = role == Role::kChange ? *raw->admin_ : *raw->reader_;
     grpc::AddInsecureChannelFromFd(&target, connection.release());

@@ -17,8 +17,8 @@ namespace bulkhead {
 // Both answer health checks and reflection. Made and destroyed on the core thread.
 class Server {
  public:
-  // Listens, but answers no call before the loop runs. `loop`, `api` outlive the server.
-  static Result<std::unique_ptr<Server>> Start(const Listener::Options& options, EventLoop& loop, NodeApi& api);
+  // Takes the listener and begins to accept; answers no call before the loop runs. `loop` and `api` outlive the server.
+  static Result<std::unique_ptr<Server>> Start(std::unique_ptr<Listener> listener, EventLoop& loop, NodeApi& api);
   // Cancels what is under way and waits for it. The loop must not run any more (or not be needed for an answer).
   ~Server();
   Server(const Server&) = delete;

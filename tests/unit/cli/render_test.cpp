@@ -1,0 +1,48 @@
+#include "agent/cli/render.h"
+
+#include <sstream>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace bulkhead::cli {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+TEST(Units, AreForPeople) {
+  EXPECT_EQ(Bytes(0), "0 B");
+  EXPECT_EQ(Bytes(512ULL << 20U), "512 MiB");
+  EXPECT_EQ(Bytes(3ULL << 29U), "1.5 GiB");
+  EXPECT_EQ(Bytes(UINT64_MAX), "16 EiB");
+  EXPECT_EQ(Cpus(0.5), "0.5 CPU");
+  EXPECT_EQ(Cpus(2), "2 CPU");
+  EXPECT_EQ(CpuTime(1'250'000'000), "1.25 s");
+  EXPECT_EQ(CpuTime(200'000'000'000), "3m 20s");
+  EXPECT_EQ(Seconds(7500), "2h 05m");
+  EXPECT_EQ(Seconds(360'000), "4d 4h");
+  EXPECT_EQ(Count(950), "950");
+  EXPECT_EQ(Count(12'300), "12.3k");
+}
+
+TEST(Table, FitsItsWidthByCuttingWhatMayShrink) {
+  Table table({{"NAME", false, true}, {"SIZE", true}, {"WHY", false, true}});
+  table.Add({std::string(90, 'n'), "12 MiB", std::string(90, 'w')});
+  std::istringstream lines(table.ToString(Table::kWidth, false));
+  for (std::string line; std::getline(lines, line);) {
+    EXPECT_LE(line.size(), Table::kWidth + 4) << line;  // two cut marks of three bytes
+    EXPECT_THAT(line, ::testing::AnyOf(HasSubstr("NAME"), HasSubstr("12 MiB")));
+  }
+  EXPECT_THAT(table.ToString(0, false), HasSubstr(std::string(90, 'w')));
+}
+
+TEST(Table, ColoursOnlyWhenAsked) {
+  Table table({{"WALLS"}});
+  table.Add({EnforcementCell(v1::ENFORCEMENT_DEGRADED)});
+  EXPECT_THAT(table.ToString(100, false), Not(HasSubstr("\x1b")));
+  EXPECT_THAT(table.ToString(100, true), HasSubstr("\x1b[33mdegraded\x1b[0m"));
+}
+
+}  // namespace
+}  // namespace bulkhead::cli
