@@ -11,6 +11,7 @@ import pathlib
 import re
 import selectors
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -43,7 +44,8 @@ def _test(entry):
     return {"name": entry["name"], "tier": properties["LABELS"][0], "command": entry["command"],
             "directory": properties.get("WORKING_DIRECTORY", str(ROOT)), "timeout": properties.get("TIMEOUT", 120) * SLOWER,
             "skip_code": properties.get("SKIP_RETURN_CODE", -1),
-            "environment": dict(item.split("=", 1) for item in properties.get("ENVIRONMENT", []))}
+            "environment": {**dict(item.split("=", 1) for item in properties.get("ENVIRONMENT", [])),
+                            "BULKHEAD_PATIENCE": str(20 * SLOWER)}}
 
 
 def executables(build, tests):
@@ -230,6 +232,7 @@ def main():
     options.build = options.build.resolve()
     if ROOT not in options.build.parents:
         parser.error("--build must lie below %s" % ROOT)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the guest is ended, too
     rows = []
     for name in (image.GUESTS if options.name == "all" else [options.name]):
         rows += run_guest(name, options)
