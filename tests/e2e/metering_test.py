@@ -1,0 +1,153 @@
+"""What the controller has is what the kernel counted, whoever was restarted meanwhile."""
+import os
+import signal
+import unittest
+
+import harness
+from case import TWO_TENANTS, NodeTest
+
+
+class Metering(NodeTest):
+    controller = True
+
+    def freeze(self, *tasks):
+        """Stops every process of the tasks: from here on their counters stand still."""
+        for name in tasks:
+            for pid in self.node.cgroup(name).processes():
+                os.kill(pid, signal.SIGSTOP)
+        return {name: self.still_cpu_ns(name) for name in tasks}
+
+    def still_cpu_ns(self, name):
+        seen = []
+
+        def still():
+            seen.append(self.node.cgroup(name).cpu_ns())
+            return len(seen) > 2 and seen[-1] == seen[-2] == seen[-3]
+        harness.eventually(still, "the counters of %s to stand still" % name)
+        return seen[-1]
+
+    def controller_cpu_ns(self, tenant):
+        return int(self.reports_to.usage(tenant).get("cpuNs", 0))
+
+    def eventually_equal(self, tenant, wanted):
+        harness.eventually(lambda: self.controller_cpu_ns(tenant) >= wanted, "%s's usage at the controller" % tenant)
+        self.assertEqual(self.controller_cpu_ns(tenant), wanted)
+
+    def test_tenants_totals_are_the_kernels(self):
+        self.node.apply(TWO_TENANTS)
+        for task in ("acme/web", "acme/db", "rival/web"):
+            self.node.spawn(task, "burn", "600")
+            harness.eventually(lambda t=task: self.node.cgroup(t).cpu_ns() > 2e8, "some burning")
+        counted = self.freeze("acme/web", "acme/db", "rival/web")
+        self.eventually_equal("acme", counted["acme/web"] + counted["acme/db"])
+        self.eventually_equal("rival", counted["rival/web"])
+
+    def test_traffic_is_counted_by_scope(self):
+        self.node.apply(TWO_TENANTS)
+        port = self.node.spawn("acme/db", "serve", "127.0.0.1").line()["port"]
+        flow = self.node.spawn("acme/web", "flow", "udp", "127.0.0.1", port)
+        flow.line()
+        harness.eventually(lambda: self.node.cgroup("acme/web").cpu_ns() > 2e8, "some traffic")
+        rounds = flow.finish()["rounds"]
+
+        def sent():
+            tasks = {task["task"]: task["usage"] for task in self.node.json("usage", "--tenant", "acme").get("tasks", [])}
+            return sum(int(part["packets"]) for part in tasks.get("web", {}).get("traffic", [])
+                       if part["scope"] == "same_tenant" and part["direction"].endswith("EGRESS"))
+        harness.eventually(lambda: sent() >= rounds, "every packet of the flow")
+        self.assertEqual(sent(), rounds)
+
+    def test_a_task_of_a_moment_is_billed_exactly(self):
+        self.node.apply(TWO_TENANTS)
+        done = self.node.run("acme/blink", "sh", "-c", "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; "
+                             "cat %s" % (harness.cgroups.UNIFIED / self.node.root / "acme/blink/cpu.stat"), options=("--rm",))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        seen = int(dict(line.split() for line in done.stdout.splitlines())["usage_usec"]) * 1000
+        self.assertGreater(seen, 0)
+        harness.eventually(lambda: self.controller_cpu_ns("acme") >= seen, "the task's last sample at the controller")
+
+    def test_agent_killed_and_restarted_loses_nothing_and_counts_nothing_twice(self):
+        self.node.apply(TWO_TENANTS)
+        self.node.spawn("acme/web", "burn", "600")
+        for _ in range(3):
+            before = self.node.cgroup("acme/web").cpu_ns()
+            harness.eventually(lambda b=before: self.node.cgroup("acme/web").cpu_ns() > b + 2e8, "some burning")
+            self.node.kill()
+            self.node.start()
+        self.eventually_equal("acme", self.freeze("acme/web")["acme/web"])
+
+    def test_controller_killed_and_restarted_loses_nothing_and_counts_nothing_twice(self):
+        self.node.apply(TWO_TENANTS)
+        self.node.spawn("acme/web", "burn", "600")
+        for _ in range(3):
+            self.reports_to.kill()
+            before = self.node.cgroup("acme/web").cpu_ns()
+            harness.eventually(lambda b=before: self.node.cgroup("acme/web").cpu_ns() > b + 2e8, "some burning")
+            self.reports_to.start()
+        self.eventually_equal("acme", self.freeze("acme/web")["acme/web"])
+
+    def test_deleted_task_stays_on_the_bill(self):
+        self.node.apply(TWO_TENANTS)
+        self.node.spawn("acme/web", "burn", "600")
+        harness.eventually(lambda: self.node.cgroup("acme/web").cpu_ns() > 2e8, "some burning")
+        counted = self.freeze("acme/web")["acme/web"]
+        self.assertEqual(self.node.ctl("delete", "task", "acme/web").returncode, 0)
+        harness.eventually(lambda: self.controller_cpu_ns("acme") >= counted, "the bill")
+        billed = self.controller_cpu_ns("acme")
+        self.node.apply(TWO_TENANTS)
+        self.node.program("acme/web", "burn", "0.2")
+        again = self.node.cgroup("acme/web").cpu_ns()
+        harness.eventually(lambda: self.controller_cpu_ns("acme") >= billed + again, "the new task's bill on top")
+        self.assertEqual(self.controller_cpu_ns("acme"), billed + again)
+
+
+class ControllerFaults(NodeTest):
+    def test_absent_controller_is_said_and_harms_nothing(self):
+        self.node.stop()
+        self.node.write_config(controller="unix:///nonexistent/controller.sock")
+        self.node.start()
+        self.node.apply(TWO_TENANTS)
+        self.node.program("acme/web", "burn", "0.1")
+        state = harness.eventually(lambda: self.node.json("status")["controller"].get("error") and
+                                   self.node.json("status")["controller"], "the reason in status")
+        self.assertFalse(state.get("connected", False))
+        self.assertIn("/nonexistent/controller.sock", state["address"])
+
+    def test_usage_waits_for_a_controller_that_comes_late(self):
+        late = harness.Controller()
+        self.node.stop()
+        self.node.write_config(controller=late.address)
+        self.node.start()
+        self.node.apply(TWO_TENANTS)
+        self.node.program("acme/web", "burn", "0.2")
+        counted = self.node.cgroup("acme/web").cpu_ns()
+        late.start()
+        harness.eventually(lambda: int(late.usage("acme").get("cpuNs", 0)) == counted, "all of it at the controller")
+
+    def test_controller_that_lies_is_not_believed(self):
+        for lie in ("ahead", "garbage"):
+            with self.subTest(lie):
+                liar = harness.Process([harness.PYTHON, harness.HERE / "liar.py", lie, self.node.folder / "liar.sock"],
+                                       self.node.folder / "liar.log")
+                self.addCleanup(liar.end)
+                self.node.stop()
+                self.node.write_config(controller="unix://%s" % (self.node.folder / "liar.sock"))
+                self.node.start()
+                self.node.apply(TWO_TENANTS)
+                self.node.program("acme/web", "burn", "0.1")
+                harness.eventually(lambda: self.node.json("status")["controller"].get("error"), "the lie in status")
+                self.assertTrue(self.node.alive())
+                state = self.node.json("status")["controller"]
+                self.assertLessEqual(int(state.get("acknowledgedSequence", 0)), int(state.get("lastSequence", 0)))
+                liar.end()
+        honest = harness.Controller().start()
+        self.node.stop()
+        self.node.write_config(controller=honest.address)
+        self.node.start()
+        counted = self.node.cgroup("acme/web").cpu_ns()
+        harness.eventually(lambda: int(honest.usage("acme").get("cpuNs", 0)) == counted,
+                           "everything at an honest controller: no lie had records dropped")
+
+
+if __name__ == "__main__":
+    unittest.main()
