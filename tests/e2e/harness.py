@@ -25,7 +25,7 @@ PREFIX = "bh-e2e-"
 BUILD = pathlib.Path(os.environ.get("BULKHEAD_BUILD") or HERE.parents[1] / "build/dev")
 SANITIZED = BUILD.name in ("asan", "tsan")
 # A guard against hangs, never a measure.
-PATIENCE = 60 if SANITIZED else 20
+PATIENCE = int(os.environ.get("BULKHEAD_PATIENCE") or (60 if SANITIZED else 20))
 FINDING = re.compile(r"(ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:).*")
 
 _cleanups = []

@@ -113,7 +113,7 @@ class Run(NodeTest):
 
 
 class FirstInstruction(NodeTest):
-    STARTS = 20 if harness.SANITIZED else 200
+    STARTS = 20 if harness.SANITIZED or harness.PATIENCE > 60 else 200
 
     def test_first_act_never_passes_a_wall(self):
         self.node.apply(TWO_TENANTS)
