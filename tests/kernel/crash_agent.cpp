@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
 #include <set>
 
 #include <fmt/format.h>
@@ -121,8 +122,9 @@ void CrashAgent::CheckTorn(const DesiredState& before, const DesiredState& after
   }
 }
 
-void CrashAgent::CheckRecovered(const DesiredState& before, const DesiredState& after) {
-  if (engine_->desired() != before && engine_->desired() != after) say_("desired state is neither old nor new");
+void CrashAgent::CheckRecovered(const std::vector<DesiredState>& possible) {
+  if (std::find(possible.begin(), possible.end(), engine_->desired()) == possible.end())
+    say_("desired state is none that was asked for");
   CheckSettled();
 }
 
@@ -232,6 +234,21 @@ void CrashAgent::CheckCounters() {
                            DropReasonName(static_cast<DropReason>(reason))));
     }
   }
+}
+
+std::string Begin(CrashWorld& world, const DesiredState& state) {
+  world.StartTraffic();
+  world.AddSleeper("acme/job");
+  world.AddSleeper("beta/run");
+  const auto ended = world.RunAgent([&](const CrashWorld::Say& say) {
+    const auto agent = CrashAgent::Open(world, say);
+    if (!agent) return;
+    if (!agent->engine().Recover().ok()) say("Recover failed");
+    agent->Restore(state, world.placed());
+  });
+  if (ended.code != 0 || !ended.said.empty()) return fmt::format("exit code {}\n{}", ended.code, ended.said);
+  const Status going = world.Go();
+  return going.ok() ? "" : Message(going);
 }
 
 }  // namespace bulkhead::test

@@ -35,8 +35,8 @@ class CrashAgent {
 
   // Before Recover: every object is old or new. What is in both states is there and guarded.
   void CheckTorn(const DesiredState& before, const DesiredState& after);
-  // After it: desired state is one of the two, the kernel equals it, nothing is over, the next plan is empty.
-  void CheckRecovered(const DesiredState& before, const DesiredState& after);
+  // After it: desired state is one of these, the kernel equals it, nothing is over, the next plan is empty.
+  void CheckRecovered(const std::vector<DesiredState>& possible);
   void CheckSettled();
   // To this state, and the processes into their tasks.
   void Restore(const DesiredState& state, const std::vector<CrashWorld::Placed>& placed);
@@ -63,5 +63,8 @@ class CrashAgent {
   std::unique_ptr<EventLog> events_;
   std::unique_ptr<Engine> engine_;
 };
+
+// Brings a new world to this state, with its traffic up; what went wrong, one problem a line.
+std::string Begin(CrashWorld& world, const DesiredState& state);
 
 }  // namespace bulkhead::test

@@ -28,18 +28,7 @@ class CrashAtStep : public ::testing::TestWithParam<Change> {
       GTEST_SKIP() << "cannot make walls here: " << Message(world.status());
     ASSERT_THAT(world, IsOk());
     world_ = *std::move(world);
-    world_->StartTraffic();
-    world_->AddSleeper("acme/job");
-    world_->AddSleeper("beta/run");
-    const auto ended = world_->RunAgent([&](const CrashWorld::Say& say) {
-      const auto agent = CrashAgent::Open(*world_, say);
-      if (!agent) return;
-      if (!agent->engine().Recover().ok()) say("Recover failed");
-      agent->Restore(base_, world_->placed());
-    });
-    ASSERT_EQ(ended.code, 0);
-    ASSERT_EQ(ended.said, "");
-    ASSERT_THAT(world_->Go(), IsOk());
+    ASSERT_EQ(Begin(*world_, base_), "");
     Remember();
   }
 
@@ -61,7 +50,7 @@ class CrashAtStep : public ::testing::TestWithParam<Change> {
       if (!agent) return;
       agent->CheckTorn(base_, after_);
       if (!agent->engine().Recover().ok()) say("Recover failed");
-      agent->CheckRecovered(base_, after_);
+      agent->CheckRecovered({base_, after_});
       agent->CheckCounters();
       agent->Restore(base_, world_->placed());
       agent->gate().Arm(fault, static_cast<uint64_t>(n));
@@ -119,7 +108,7 @@ TEST_P(CrashAtStep, NothingIsHalfAndNothingLeaks) {
     const auto agent = CrashAgent::Open(*world_, say);
     if (!agent) return;
     if (!agent->engine().Recover().ok()) say("Recover failed");
-    agent->CheckRecovered(after_, after_);
+    agent->CheckRecovered({after_});
     agent->CheckCounters();
   });
   EXPECT_EQ(ended.code, 0);
