@@ -118,6 +118,44 @@ TEST_P(CrashAtStep, NothingIsHalfAndNothingLeaks) {
   for (const ObjectKey& key : GetParam().remove) EXPECT_FALSE(world_->SleeperAlive(key.name)) << key.name;
 }
 
+// The state is saved and nothing is done: all of the change is Recover's, and that is cut short at each of its steps.
+class CrashInRecover : public CrashAtStep {};
+
+TEST_P(CrashInRecover, TheNextAgentGoesOn) {
+  const int saves = static_cast<int>(GetParam().put.size() + GetParam().remove.size());
+  for (int n = 1; n < kMostSteps; ++n) {
+    SCOPED_TRACE(fmt::format("before change {} of Recover", n));
+    const auto asked = Live(Fault::kKillBefore, saves + 1);
+    EXPECT_EQ(asked.said, "");
+    ASSERT_EQ(asked.code, kKilled);
+    const auto ended = world_->RunAgent([&](const CrashWorld::Say& say) {
+      const auto agent = CrashAgent::Open(*world_, say);
+      if (!agent) return;
+      agent->gate().Arm(Fault::kKillBefore, static_cast<uint64_t>(n));
+      if (!agent->engine().Recover().ok()) say("Recover failed");
+      agent->gate().Disarm();
+      agent->CheckRecovered({after_});
+    });
+    EXPECT_EQ(ended.said, "");
+    CheckLeft();
+    if (ended.code != kKilled) {
+      EXPECT_EQ(ended.code, 0);
+      EXPECT_GE(n, 4);
+      break;
+    }
+    if (HasFailure()) return;
+  }
+}
+
+std::vector<Change> LongOnes() {
+  std::vector<Change> longest;
+  for (const Change& change : Changes())
+    if (change.put.size() > 3 || change.remove.size() > 3 || change.open_port == EPERM) longest.push_back(change);
+  return longest;
+}
+
+INSTANTIATE_TEST_SUITE_P(Changes, CrashInRecover, ::testing::ValuesIn(LongOnes()),
+                         [](const auto& instance) { return instance.param.name; });
 INSTANTIATE_TEST_SUITE_P(Changes, CrashAtStep, ::testing::ValuesIn(Changes()),
                          [](const auto& instance) { return instance.param.name; });
 

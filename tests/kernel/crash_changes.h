@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cerrno>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,8 @@ struct Change {
   int closed_port = EPERM;        // what acme/flip gets from kClosedPort after it
   int open_port = 0;              // and from kOpenPort
 };
+
+inline void PrintTo(const Change& change, std::ostream* out) { *out << change.name; }
 
 inline PolicySpec AcmeNet(const std::vector<std::string>& host_ports) {
   std::vector<Rule> rules = {Allow({Same()})};
