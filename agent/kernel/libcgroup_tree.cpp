@@ -116,6 +116,8 @@ Result<std::unique_ptr<LibcgroupTree>> LibcgroupTree::Create(const std::string& 
   if (root == "auto") name = IsDirectory(found.unified(), kDelegated) ? kDelegated : kDefaultRoot;
   std::unique_ptr<LibcgroupTree> tree(new LibcgroupTree(std::make_unique<CgroupMounts>(std::move(found)), name));
   BULKHEAD_RETURN_IF_ERROR(tree->Create(CgroupPath{}));
+  BULKHEAD_ASSIGN(const std::vector<CgroupPath> found_there, tree->List());
+  for (const CgroupPath& path : found_there) (void)tree->Create(path);  // what this cannot complete, its use will name
   return tree;
 }
 

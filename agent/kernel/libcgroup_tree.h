@@ -21,7 +21,8 @@ namespace bulkhead {
 // Cgroups of the agent's own unit are never touched, and no cgroup's processes but those under the root.
 class LibcgroupTree final : public CgroupTree {
  public:
-  // Finds the hierarchies, and makes the root where it is missing, with the cpu, memory and pids controllers.
+  // Finds the hierarchies, makes the root where it is missing, with the cpu, memory and pids controllers, and completes
+  // tenants and tasks whose creation a crash cut short.
   // `root`: "auto" = the cgroup of bulkhead-tenants.service where systemd has made it, else "bulkhead"; or a path below
   // each hierarchy's top ("bulkhead", "machine/bulkhead"). InvalidArgument for a path that is empty, absolute, a
   // hierarchy's top or climbs with "..".

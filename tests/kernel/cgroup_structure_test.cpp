@@ -103,6 +103,16 @@ TEST_F(CgroupStructure, WhatACrashLeftHalfMadeIsCompletedByCreate) {
   EXPECT_EQ(Places(kWeb), Everywhere());
 }
 
+TEST_F(CgroupStructure, WhatACrashLeftHalfMadeIsCompletedByTheNextStart) {
+  if (Everywhere() == 1) GTEST_SKIP() << "one hierarchy: nothing is half";
+  const int unified = tree().mounts().unified().top.get();
+  ASSERT_EQ(::mkdirat(unified, tree().Relative(kAcme).c_str(), 0755), 0);
+  ASSERT_EQ(::mkdirat(unified, tree().Relative(kWeb).c_str(), 0755), 0);
+  ASSERT_THAT(LibcgroupTree::Create(tree().Relative({})), IsOk());
+  EXPECT_EQ(Places(kAcme), Everywhere());
+  EXPECT_EQ(Places(kWeb), Everywhere());
+}
+
 TEST_F(CgroupStructure, WhatACrashLeftHalfMadeIsCompletedByALimitOrAMove) {
   if (Everywhere() == 1) GTEST_SKIP() << "one hierarchy: nothing is half";
   const int unified = tree().mounts().unified().top.get();
