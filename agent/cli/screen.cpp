@@ -29,7 +29,9 @@ void Screen::Show(const std::string& text) {
   werase(stdscr);
   std::istringstream lines(text);
   int row = 0;
-  for (std::string line; row < LINES && std::getline(lines, line); ++row) mvwaddnstr(stdscr, row, 0, line.c_str(), -1);
+  // Cut at the edge: a line that wrapped would shift all below it.
+  for (std::string line; row < LINES && std::getline(lines, line); ++row)
+    mvwaddnstr(stdscr, row, 0, line.c_str(), COLS);
   wrefresh(stdscr);
 }
 
