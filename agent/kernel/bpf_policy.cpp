@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -13,8 +14,6 @@
 
 namespace bulkhead {
 namespace {
-
-constexpr size_t kKeysKept = 4096;  // per policy; 96 KiB
 
 Result<UniqueFd> HoldMap(const PolicyObject& object, const char* name) {
   UniqueFd fd(::fcntl(object.MapFd(name), F_DUPFD_CLOEXEC, 0));
@@ -37,17 +36,10 @@ Result<std::unique_ptr<BpfPolicy>> BpfPolicy::Create(const std::string& cgroup_r
 
 Status BpfPolicy::Attach() {
   BULKHEAD_ASSIGN(const CgroupRef root, OpenCgroup(cgroup_root_));
+  BULKHEAD_RETURN_IF_ERROR(PinMaps());
   if (links_.Check(root.id).ok()) return Ok();
-  const std::string maps_dir = directory_ + "/maps";
-  BULKHEAD_RETURN_IF_ERROR(MakeBpffsDir(maps_dir));
-  PolicyObject::Options options{.root_level = root.level, .root_cgroup_id = root.id, .maps = {}, .maps_dir = maps_dir};
-  if (control_.fd() >= 0)
-    options.maps = {{"tasks", tasks_.fd()},         {"policies", policies_.fd()},
-                    {"prefixes", prefixes_.fd()},   {"prefixes_lpm", lpm_prefixes_.fd()},
-                    {"classes", classes_.fd()},     {"addresses", addresses_.fd()},
-                    {"control", control_.fd()},     {"traffic", traffic_.fd()},
-                    {"drops", drops_.fd()},         {"flows", flows_.get()},
-                    {"udp_flows", udp_flows_.get()}};
+  const PolicyObject::Options options{
+      .root_level = root.level, .root_cgroup_id = root.id, .maps = HeldMaps(), .maps_dir = MapsDir()};
   BULKHEAD_ASSIGN(const PolicyObject object, PolicyObject::Load(options));
   if (control_.fd() < 0) {
     BULKHEAD_RETURN_IF_ERROR(AdoptMaps(object));
@@ -61,7 +53,31 @@ Status BpfPolicy::CheckAttached() {
   struct stat status {};
   if (::stat(cgroup_root_.c_str(), &status) != 0)
     return FailedPrecondition(Message(Errno(errno, "top cgroup " + cgroup_root_)));
-  return links_.Check(status.st_ino);
+  BULKHEAD_RETURN_IF_ERROR(links_.Check(status.st_ino));
+  for (const auto& [name, fd] : HeldMaps())
+    if (const std::string pin = MapsDir() + "/" + name; ::access(pin.c_str(), F_OK) != 0)
+      return FailedPrecondition(fmt::format("map {} is in use but its pin {} is gone", name, pin));
+  return Ok();
+}
+
+std::map<std::string, int> BpfPolicy::HeldMaps() const {
+  if (control_.fd() < 0) return {};
+  return {{"tasks", tasks_.fd()},         {"policies", policies_.fd()},
+          {"prefixes", prefixes_.fd()},   {"prefixes_lpm", lpm_prefixes_.fd()},
+          {"classes", classes_.fd()},     {"addresses", addresses_.fd()},
+          {"control", control_.fd()},     {"traffic", traffic_.fd()},
+          {"drops", drops_.fd()},         {"flows", flows_.get()},
+          {"udp_flows", udp_flows_.get()}};
+}
+
+// The first time the maps are pinned when they are made.
+Status BpfPolicy::PinMaps() const {
+  BULKHEAD_RETURN_IF_ERROR(MakeBpffsDir(MapsDir()));
+  for (const auto& [name, fd] : HeldMaps())
+    if (const std::string pin = MapsDir() + "/" + name;
+        ::access(pin.c_str(), F_OK) != 0 && bpf_obj_pin(fd, pin.c_str()))
+      return Errno(errno, "pin map " + pin);
+  return Ok();
 }
 
 Status BpfPolicy::AdoptMaps(const PolicyObject& object) {
@@ -93,26 +109,22 @@ Status BpfPolicy::CountExisting() {
       policies_.ForEach([&](const uint32_t& id, const policy_record&) { return footprints_[id], true; }));
   std::map<uint32_t, Footprint> found;
   BULKHEAD_RETURN_IF_ERROR(prefixes_.ForEach([&](const prefix_key& key, const uint32_t&) {
-    Footprint& footprint = found[key.policy_id];
-    if (++footprint.prefixes <= kKeysKept) footprint.prefix_keys.push_back(key);
+    found[key.policy_id].prefixes.push_back(key);
     return ++prefixes_used_, true;
   }));
   BULKHEAD_RETURN_IF_ERROR(lpm_prefixes_.ForEach([&](const prefix_lpm_key& key, const uint32_t&) {
-    Footprint& footprint = found[key.policy_id];
-    if (++footprint.lpm_prefixes <= kKeysKept) footprint.lpm_keys.push_back(key);
+    found[key.policy_id].lpm_prefixes.push_back(key);
     return ++lpm_used_, true;
   }));
   BULKHEAD_RETURN_IF_ERROR(classes_.ForEach([&](const class_key& key, const class_record&) {
-    found[key.policy_id].class_keys.push_back(key);
+    found[key.policy_id].classes.push_back(key);
     return ++classes_used_, true;
   }));
   for (auto& [id, footprint] : found) {
-    if (footprint.prefixes > kKeysKept) footprint.prefix_keys = {};
-    if (footprint.lpm_prefixes > kKeysKept) footprint.lpm_keys = {};
     if (const auto installed = footprints_.find(id); installed != footprints_.end())
       installed->second = std::move(footprint);
     else
-      BULKHEAD_RETURN_IF_ERROR(DeleteEntries(id, footprint));
+      BULKHEAD_RETURN_IF_ERROR(DeleteEntries(footprint));
   }
   return RaiseGeneration();
 }
@@ -130,28 +142,24 @@ Status BpfPolicy::CheckRoom(uint32_t policy_id, const PolicyEntries& entries) co
 }
 
 Status BpfPolicy::InstallPolicy(uint32_t policy_id, const CompiledPolicy& policy) {
-  if (footprints_.contains(policy_id)) return AlreadyExists(fmt::format("{} is installed already", Name(policy_id)));
   const std::string what = "install " + Name(policy_id);
+  if (const auto known = footprints_.find(policy_id); known != footprints_.end()) {
+    if (!known->second.retired) return AlreadyExists(fmt::format("{} is installed already", Name(policy_id)));
+    // What could not be deleted would be this policy's.
+    BULKHEAD_RETURN_IF_ERROR(Annotate(RetirePolicy(policy_id), what));
+  }
   auto entries = EncodePolicy(policy_id, policy);
   if (!entries.ok()) return Annotate(entries.status(), what);
   BULKHEAD_RETURN_IF_ERROR(CheckRoom(policy_id, *entries));
-  Footprint footprint;
-  footprint.prefixes = entries->prefixes.size();
-  footprint.lpm_prefixes = entries->lpm_prefixes.size();
-  prefixes_used_ += footprint.prefixes;
-  lpm_used_ += footprint.lpm_prefixes;
+  prefixes_used_ += entries->prefixes.size();
+  lpm_used_ += entries->lpm_prefixes.size();
   classes_used_ += entries->class_keys.size();
   const Status written = WriteEntries(policy_id, *entries);
-  footprint.class_keys = std::move(entries->class_keys);
-  if (!written.ok() || footprint.prefixes <= kKeysKept) footprint.prefix_keys = std::move(entries->prefixes);
-  if (!written.ok() || footprint.lpm_prefixes <= kKeysKept) footprint.lpm_keys = std::move(entries->lpm_prefixes);
-  if (!written.ok()) {
-    (void)DeleteEntries(policy_id, footprint);  // what stays is unreachable, and collected at the next start
-    (void)RaiseGeneration();
-    return Annotate(written, what);
-  }
-  footprints_[policy_id] = std::move(footprint);
-  return Ok();
+  footprints_[policy_id] = {.prefixes = std::move(entries->prefixes),
+                            .lpm_prefixes = std::move(entries->lpm_prefixes),
+                            .classes = std::move(entries->class_keys)};
+  if (!written.ok()) (void)RetirePolicy(policy_id);  // what stays goes before the id is used again
+  return Annotate(written, what);
 }
 
 Status BpfPolicy::WriteEntries(uint32_t policy_id, const PolicyEntries& entries) {
@@ -161,26 +169,22 @@ Status BpfPolicy::WriteEntries(uint32_t policy_id, const PolicyEntries& entries)
   return policies_.Update(policy_id, entries.record);
 }
 
-Status BpfPolicy::DeleteEntries(uint32_t policy_id, const Footprint& footprint) {
-  std::vector<prefix_key> prefix_keys = footprint.prefix_keys;
-  std::vector<prefix_lpm_key> lpm_keys = footprint.lpm_keys;
-  if (prefix_keys.size() < footprint.prefixes)
-    BULKHEAD_RETURN_IF_ERROR(prefixes_.ForEach([&](const prefix_key& key, const uint32_t&) {
-      if (key.policy_id == policy_id) prefix_keys.push_back(key);
-      return prefix_keys.size() < footprint.prefixes;
-    }));
-  if (lpm_keys.size() < footprint.lpm_prefixes)
-    BULKHEAD_RETURN_IF_ERROR(lpm_prefixes_.ForEach([&](const prefix_lpm_key& key, const uint32_t&) {
-      if (key.policy_id == policy_id) lpm_keys.push_back(key);
-      return lpm_keys.size() < footprint.lpm_prefixes;
-    }));
-  BULKHEAD_RETURN_IF_ERROR(prefixes_.DeleteAll(prefix_keys));
-  BULKHEAD_RETURN_IF_ERROR(lpm_prefixes_.DeleteAll(lpm_keys));
-  BULKHEAD_RETURN_IF_ERROR(classes_.DeleteAll(footprint.class_keys));
-  prefixes_used_ -= footprint.prefixes;
-  lpm_used_ -= footprint.lpm_prefixes;
-  classes_used_ -= footprint.class_keys.size();
-  return Ok();
+// Goes on after a failure; what is left in `footprint` then is still there.
+Status BpfPolicy::DeleteEntries(Footprint& footprint) {
+  Status first = Ok();
+  const auto drop = [&first](const auto& map, auto& keys, uint64_t& used) {
+    const Status deleted = map.DeleteAll(keys);
+    if (!deleted.ok()) {
+      if (first.ok()) first = deleted;
+      return;
+    }
+    used -= keys.size();
+    keys.clear();
+  };
+  drop(prefixes_, footprint.prefixes, prefixes_used_);
+  drop(lpm_prefixes_, footprint.lpm_prefixes, lpm_used_);
+  drop(classes_, footprint.classes, classes_used_);
+  return first;
 }
 
 Status BpfPolicy::RetirePolicy(uint32_t policy_id) {
@@ -189,11 +193,13 @@ Status BpfPolicy::RetirePolicy(uint32_t policy_id) {
   const std::string what = "retire " + Name(policy_id);
   // Without its record the policy denies everything; only then may its entries go.
   BULKHEAD_RETURN_IF_ERROR(Annotate(policies_.Delete(policy_id), what));
-  const Status deleted = DeleteEntries(policy_id, found->second);
+  found->second.retired = true;
+  const Status deleted = DeleteEntries(found->second);
   const Status raised = RaiseGeneration();
   BULKHEAD_RETURN_IF_ERROR(Annotate(deleted, what));
+  BULKHEAD_RETURN_IF_ERROR(Annotate(raised, what));
   footprints_.erase(found);
-  return raised;
+  return Ok();
 }
 
 Result<std::map<uint32_t, CompiledPolicy::Hash>> BpfPolicy::Policies() {

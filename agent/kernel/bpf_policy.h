@@ -44,20 +44,23 @@ class BpfPolicy final : public PolicyMaps {
   Result<NetworkCounters> ReadUnknown();
 
  private:
-  // What a policy occupies. Keys of small policies are kept; those of large ones are found again by a scan.
+  // What a policy occupies: 24 bytes a prefix, so that retiring one never searches the maps, which takes as long as
+  // they are large.
   struct Footprint {
-    uint64_t prefixes = 0;
-    uint64_t lpm_prefixes = 0;
-    std::vector<class_key> class_keys;
-    std::vector<prefix_key> prefix_keys;
-    std::vector<prefix_lpm_key> lpm_keys;
+    std::vector<prefix_key> prefixes;
+    std::vector<prefix_lpm_key> lpm_prefixes;
+    std::vector<class_key> classes;
+    bool retired = false;  // its record is gone, and these entries could not be deleted yet
   };
 
   BpfPolicy() = default;
+  std::string MapsDir() const { return directory_ + "/maps"; }
+  std::map<std::string, int> HeldMaps() const;
+  Status PinMaps() const;
   Status AdoptMaps(const PolicyObject& object);
   Status CountExisting();
   Status WriteEntries(uint32_t policy_id, const PolicyEntries& entries);
-  Status DeleteEntries(uint32_t policy_id, const Footprint& footprint);
+  Status DeleteEntries(Footprint& footprint);
   Status CheckRoom(uint32_t policy_id, const PolicyEntries& entries) const;
   Status RaiseGeneration();
   Result<std::array<std::array<uint64_t, kDropReasons>, 2>> ReadDrops(uint32_t slot);

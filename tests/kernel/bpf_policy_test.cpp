@@ -116,5 +116,41 @@ TEST_F(BpfPolicyTest, PolicyThatWasNotFinishedIsCollectedAtTheNextStart) {
   EXPECT_EQ(Used("prefixes"), 1u);
 }
 
+// Entries that could not be deleted lie under an id that the agent gives out again: the next policy of that id would
+// allow what the failed one allowed.
+TEST_F(BpfPolicyTest, EntriesThatCouldNotBeTakenBackNeverJoinAnotherPolicy) {
+  CompiledPolicy whole = OnePrefix();
+  const UniqueFd prefixes(bpf_obj_get((lab_->bpffs() + "/v1/maps/prefixes").c_str()));
+  ASSERT_THAT(lab_->maps().InstallPolicy(1, whole), IsOk());
+  ASSERT_EQ(bpf_map_freeze(prefixes.get()), 0);  // from here on every deletion fails
+  EXPECT_THAT(lab_->maps().RetirePolicy(1), StatusIs(StatusCode::kPermissionDenied, HasSubstr("prefixes")));
+  whole.prefixes.clear();
+  EXPECT_THAT(lab_->maps().InstallPolicy(1, whole), StatusIs(StatusCode::kPermissionDenied, HasSubstr("prefixes")));
+
+  EXPECT_THAT(lab_->maps().InstallPolicy(2, OnePrefix()),
+              StatusIs(StatusCode::kPermissionDenied, HasSubstr("prefixes")));
+  EXPECT_THAT(lab_->maps().InstallPolicy(2, whole), StatusIs(StatusCode::kPermissionDenied, HasSubstr("prefixes")));
+  EXPECT_THAT(lab_->maps().InstallPolicy(3, whole), IsOk()) << "an id without remains";
+  BULKHEAD_TEST_ASSIGN(const auto installed, lab_->maps().Policies());
+  EXPECT_THAT(installed, ::testing::ElementsAre(::testing::Pair(3u, ::testing::_)));
+}
+
+// Somebody clears the directory of pins: links and maps must both be pinned again, or the next agent starts with maps
+// that know no task.
+TEST_F(BpfPolicyTest, PinsThatSomebodyRemovedComeBackWithTheirContents) {
+  lab_->Bind("acme/web", OnePrefix());
+  const auto bound = lab_->maps().Bindings();
+  const std::string pins = lab_->bpffs() + "/v1";
+  std::filesystem::remove(pins + "/maps/tasks");
+  EXPECT_THAT(lab_->maps().CheckAttached(), StatusIs(StatusCode::kFailedPrecondition, HasSubstr("maps/tasks")));
+  for (const char* folder : {"/maps", "/links"})
+    for (const auto& pin : std::filesystem::directory_iterator(pins + folder)) std::filesystem::remove(pin);
+  ASSERT_THAT(lab_->maps().Attach(), IsOk());
+  EXPECT_THAT(lab_->maps().CheckAttached(), IsOk());
+  lab_->CloseMaps();
+  ASSERT_THAT(lab_->OpenMaps(), IsOk());
+  EXPECT_EQ(*lab_->maps().Bindings(), *bound);
+}
+
 }  // namespace
 }  // namespace bulkhead::test
