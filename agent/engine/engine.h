@@ -103,6 +103,7 @@ class Engine {
   void Report(const std::vector<ObjectResult>& results);
 
   Status EnsureRoot(const std::string& event);
+  Status FinishRemovals();
   void EnforceAll(const std::string& event);
   void EnforceOne(const Workspace& space, const ObjectKey& key, const PlanScope& scope, const std::string& event);
   void SetFailure(const ObjectKey& key, const Status& status);
@@ -124,6 +125,7 @@ class Engine {
   bool have_is_stale_ = true;  // something failed half-way: look at everything again
   uint64_t root_id_ = 0;
 
+  std::vector<ObjectKey> removing_;            // begun before this start and not finished
   std::map<ObjectKey, std::string> failures_;  // of the last repair, by object; kind "node" for the node
   std::vector<StateChange> unsaved_;           // what the store could not take after the kernel had changed
 };

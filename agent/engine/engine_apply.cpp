@@ -19,6 +19,7 @@ Result<std::vector<ObjectResult>> Engine::Apply(const std::vector<ObjectSpec>& o
 
 Result<std::vector<ObjectResult>> Engine::RunBatch(const std::vector<ObjectSpec>& objects,
                                                    const std::vector<ObjectKey>& removals) {
+  BULKHEAD_RETURN_IF_ERROR(FinishRemovals());
   BULKHEAD_ASSIGN(const DesiredState target, Validate(objects, removals));
   BULKHEAD_ASSIGN(PolicyCache policies, CompileAhead(objects, removals, target));
   BULKHEAD_RETURN_IF_ERROR(Refresh(objects, removals));

@@ -1,4 +1,6 @@
 // Recover and Reconcile: the same repair, once after a start and then at every tick.
+#include <utility>
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -11,6 +13,7 @@ Status Engine::Recover() {
   BULKHEAD_ASSIGN(StateStore::Loaded loaded, parts_.store.Load());
   desired_ = std::move(loaded.desired);
   uids_ = std::move(loaded.task_uids);
+  removing_ = std::move(loaded.removing);
   if (!parts_.store.set_aside().empty())
     parts_.events.Add("degraded", "",
                       fmt::format("the state was unreadable and is set aside as {}: what the kernel holds stays "
@@ -21,14 +24,7 @@ Status Engine::Recover() {
   const Status read = Refresh({}, {});
   SetFailure({"node", "kernel"}, read);
   if (!read.ok()) return Ok();  // reported; the next tick tries again
-  if (!loaded.removing.empty()) {
-    const HostFacts host = FactsOf(parts_.tree, parts_.maps);
-    Executor executor = MakeExecutor();
-    Batch batch(SpaceOf(host, executor), {}, loaded.removing);
-    batch.Run();
-    Settle(batch.Settlement());
-    Report(batch.Results());
-  }
+  BULKHEAD_RETURN_IF_ERROR(FinishRemovals());
   EnforceAll("recovered");
   if (const auto strangers = Strangers(); !strangers.empty())
     parts_.events.Add("degraded", "",
@@ -44,10 +40,26 @@ void Engine::Reconcile() {
   const Status root = EnsureRoot("repaired");
   SetFailure({"node", "network"}, root);
   have_is_stale_ = true;
-  const Status read = Refresh({}, {});
+  Status read = Refresh({}, {});
+  if (read.ok()) read = FinishRemovals();
   SetFailure({"node", "kernel"}, read);
   if (!unsaved_.empty()) Settle({});
   if (read.ok()) EnforceAll("repaired");
+}
+
+// What a killed agent had begun to remove; the first time that the kernel can be read. Nothing else may come before, or
+// it would be made whole again. Objects that cannot be removed now are reported and stay.
+Status Engine::FinishRemovals() {
+  if (removing_.empty()) return Ok();
+  BULKHEAD_RETURN_IF_ERROR(Refresh({}, {}));
+  const std::vector<ObjectKey> removing = std::exchange(removing_, {});
+  const HostFacts host = FactsOf(parts_.tree, parts_.maps);
+  Executor executor = MakeExecutor();
+  Batch batch(SpaceOf(host, executor), {}, removing);
+  batch.Run();
+  Settle(batch.Settlement());
+  Report(batch.Results());
+  return Ok();
 }
 
 // The walls hang on the top cgroup: when somebody removed it, everything below went with it and the programs point at

@@ -69,6 +69,30 @@ TEST(Recover, OneTaskThatFailsDoesNotKeepTheOthersDown) {
   EXPECT_EQ(node.engine->NodeState().enforcement, Enforcement::kEnforced);
 }
 
+TEST(Recover, RemovalThatBeganIsFinishedOnceTheKernelCanBeRead) {
+  for (const bool by_tick : {true, false}) {
+    FakeNode node;
+    Prepare(node);
+    const int pid = node.tree.AddProcess({kWeb});
+    node.steps.CrashBefore(1);  // the removal is saved, nothing is done yet
+    EXPECT_THROW((void)node.engine->Delete("task", kWeb), SimulatedCrash);
+    node.steps.Disarm();
+    node.tree.FailNext("list", EIO);
+    node.Start();
+    ASSERT_EQ(node.tree.WhereIs(pid), kWeb);
+    EXPECT_EQ(node.engine->NodeState().enforcement, Enforcement::kDegraded);
+    if (by_tick)
+      node.engine->Reconcile();
+    else
+      EXPECT_THAT(node.engine->Apply({Task("acme", "new")}, {}), IsOk());
+    EXPECT_EQ(node.tree.WhereIs(pid), "dead");
+    EXPECT_FALSE(node.engine->desired().tasks.contains(kWebId));
+    EXPECT_THAT(node.sampled, SizeIs(1)) << "its last sample";
+    node.Start();
+    EXPECT_FALSE(node.engine->desired().tasks.contains(kWebId));
+  }
+}
+
 TEST(Recover, LostStateLeavesRunningTasksInTheirWalls) {
   FakeNode node;
   Prepare(node);
