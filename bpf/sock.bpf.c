@@ -203,19 +203,21 @@ int sendmsg6(struct bpf_sock_addr *ctx)
 
 static __always_inline int bind_verdict(struct bpf_sock_addr *ctx)
 {
-	__u64 task_id = calling_task(ctx->sk);
-	const struct task_record *task;
+	struct judgement judgement = {};
 	struct call call = {};
 
-	if (!task_id)
+	judgement.task = calling_task(ctx->sk);
+	if (!judgement.task)
 		return 1;
-	task = bpf_map_lookup_elem(&tasks, &task_id);
-	if (!task)
-		return refuse_call(DROP_SLOT_UNKNOWN, DIR_INGRESS, DROP_UNKNOWN_TASK);
 	call_protocol(&call, ctx->protocol, (__be16)ctx->user_port);
-	if (bind_allowed(task->policy_id, call.protocol, bpf_ntohs(call.port)))
+	judgement.query.direction = DIR_BIND;
+	judgement.query.protocol = call.protocol;
+	judgement.query.port = bpf_ntohs(call.port);
+	if (judge(&judgement) & 1)
 		return 1;
-	return refuse_call(task->slot, DIR_INGRESS, DROP_BIND);
+	if (!judgement.known)
+		return refuse_call(DROP_SLOT_UNKNOWN, DIR_INGRESS, DROP_UNKNOWN_TASK);
+	return refuse_call(judgement.slot, DIR_INGRESS, DROP_BIND);
 }
 
 SEC("cgroup/bind4")

@@ -10,7 +10,7 @@
 struct judgement {
 	__u64 task; /* cgroup id */
 	__u64 peer; /* cgroup id, PEER_NONE or PEER_UNKNOWN */
-	struct flow_query query; /* direction, family, protocol, port, remote; the rest is found */
+	struct flow_query query; /* direction, family, protocol, port, remote; DIR_BIND: protocol, port; the rest is found */
 	__u64 generation; /* out: in which the verdict was made; 0 when the rules changed all the while */
 	__u32 slot; /* out */
 	__u32 known; /* out: the task is bound */
@@ -47,7 +47,10 @@ SUBPROGRAM int judge(struct judgement *judgement)
 			judgement->query.policy_id = task->policy_id;
 			tenant = task->tenant_cgroup_id;
 			judgement->query.identity = identity_of(judgement->peer, tenant);
-			verdict = policy_verdict(&judgement->query);
+			verdict = judgement->query.direction == DIR_BIND ?
+					  bind_allowed(task->policy_id, judgement->query.protocol,
+						       judgement->query.port) :
+					  policy_verdict(&judgement->query);
 		}
 		if (generation == current_generation()) {
 			judgement->generation = generation;
