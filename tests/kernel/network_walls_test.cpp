@@ -1,4 +1,4 @@
-// Real sockets of real processes in real cgroups, on one network namespace: what the host network looks like to tasks.
+// Who may talk to whom, and at once or not: what the host network looks like to tasks.
 
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -8,61 +8,11 @@
 
 #include <gmock/gmock.h>
 
-#include "agent/plan/policy_compiler.h"
+#include "tests/kernel/network_walls.h"
 #include "tests/support/builders.h"
-#include "tests/support/lab.h"
-#include "tests/support/matchers.h"
-#include "tests/support/sockets.h"
 
 namespace bulkhead::test {
 namespace {
-
-constexpr size_t kIn = 0;
-constexpr size_t kOut = 1;
-constexpr int kSilenceMs = 300;  // how long a test listens for what must not come
-
-class NetworkWalls : public ::testing::Test {
- protected:
-  void SetUp() override {
-    if (::geteuid() != 0) GTEST_SKIP() << "needs root";
-    auto lab = Lab::Create();
-    ASSERT_THAT(lab, IsOk());
-    lab_ = *std::move(lab);
-  }
-
-  static CompiledPolicy Compile(const std::vector<PolicySpec>& specs, Baseline baseline = Baseline::kIsolate) {
-    std::vector<const PolicySpec*> selecting;
-    for (const PolicySpec& spec : specs) selecting.push_back(&spec);
-    auto compiled = CompilePolicy(selecting, baseline);
-    EXPECT_THAT(compiled, IsOk());
-    return *compiled;
-  }
-  void Isolate(const std::vector<std::string>& tasks) {
-    for (const std::string& task : tasks) lab_->Bind(task, Compile({}));
-  }
-  TaskProcess Echo(const std::string& task, uint16_t port) {
-    return lab_->Serve(task, [port](const auto& ready) { return EchoServer(port, ready); });
-  }
-  int ProbeFrom(const std::string& task, const std::string& address, uint16_t port, Transport transport,
-                int timeout_ms = kPatienceMs) {
-    return lab_->Run(task, [=] { return Probe(address, port, transport, timeout_ms); });
-  }
-  uint64_t Dropped(const std::string& task, size_t direction, DropReason reason) {
-    return lab_->Counters(task).dropped[direction][static_cast<size_t>(reason)];
-  }
-  uint64_t Passed(const std::string& task, size_t direction, Scope scope) {
-    return lab_->Counters(task).passed[direction][static_cast<size_t>(scope)].packets;
-  }
-
-  std::unique_ptr<Lab> lab_;
-};
-
-struct Way {
-  const char* address;
-  Transport transport;
-};
-constexpr Way kWays[] = {
-    {"127.0.0.1", Transport::kTcp}, {"127.0.0.1", Transport::kUdp}, {"::1", Transport::kTcp}, {"::1", Transport::kUdp}};
 
 TEST_F(NetworkWalls, ProcessOutsideOfAllTasksIsNotTouched) {
   const TaskProcess server = Echo("", 7000);
@@ -258,21 +208,6 @@ TEST_F(NetworkWalls, AbortRightAfterConnectReachesTheServer) {
     return ::recv(fd.get(), &byte, 1, 0) < 0 ? errno : 0;
   });
   EXPECT_EQ(result, ECONNRESET);
-}
-
-TEST_F(NetworkWalls, BytesAreThoseOnTheWire) {
-  lab_->Bind("acme/web", Compile({}, Baseline::kAllow));
-  const TaskProcess server = Echo("", 7000);
-  const auto before = lab_->Counters("acme/web").passed[kOut][static_cast<size_t>(Scope::kHost)];
-  ASSERT_EQ(lab_->Run("acme/web",
-                      [&] {
-                        const UniqueFd fd = OpenSocket("127.0.0.1", Transport::kUdp);
-                        return SendTo(fd.get(), "127.0.0.1", 7000, std::string(1000, 'x'));
-                      }),
-            0);
-  const auto after = lab_->Counters("acme/web").passed[kOut][static_cast<size_t>(Scope::kHost)];
-  EXPECT_EQ(after.packets - before.packets, 1u);
-  EXPECT_EQ(after.bytes - before.bytes, 1028u) << "20 bytes of IP, 8 of UDP";
 }
 
 }  // namespace
