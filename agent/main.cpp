@@ -49,6 +49,7 @@ Result<std::unique_ptr<ReportClient>> StartReport(const v1::Config& config, cons
 Status RunAgent(const v1::Config& config) {
   BULKHEAD_RETURN_IF_ERROR(log::SetLevel(config.log().level()));
   (void)std::signal(SIGPIPE, SIG_IGN);
+  RaiseDescriptorLimit();  // before the tree takes its share
   BULKHEAD_ASSIGN(const auto loop, EventLoop::Create(kInbox));
   for (const int signal : {SIGTERM, SIGINT})  // before any thread is born
     BULKHEAD_RETURN_IF_ERROR(loop->AddSignal(signal, [&] { loop->Stop(); }));

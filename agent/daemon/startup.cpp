@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 
@@ -61,6 +62,13 @@ Result<v1::Config> ReadConfig(const Flags& flags) {
   auto config = LoadConfig(kDefaultConfig);
   if (config.status().code() == StatusCode::kNotFound) return DefaultConfig();
   return config;
+}
+
+void RaiseDescriptorLimit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  (void)::setrlimit(RLIMIT_NOFILE, &limit);  // raising it to the hard limit is always allowed
 }
 
 Result<UniqueFd> LockState(const std::string& directory) {

@@ -22,6 +22,9 @@ std::optional<int> ParseFlags(int argc, char** argv, Flags& flags);
 // The file of --config, or /etc/bulkhead/bulkheadd.yaml, or, without that file, the defaults.
 Result<v1::Config> ReadConfig(const Flags& flags);
 
+// As many descriptors as this process may have: a task takes up to 14, and the customary 1024 are enough for 70 tasks.
+void RaiseDescriptorLimit();
+
 // Makes the state directory (0700) and locks it for as long as the descriptor is open; a second agent on the same
 // directory is FailedPrecondition. PermissionDenied and the like when it cannot be written.
 Result<UniqueFd> LockState(const std::string& directory);

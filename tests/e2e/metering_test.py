@@ -1,5 +1,6 @@
 """What the controller has is what the kernel counted, whoever was restarted meanwhile."""
 import os
+import resource
 import signal
 import unittest
 
@@ -41,6 +42,19 @@ class Metering(NodeTest):
         counted = self.freeze("acme/web", "acme/db", "rival/web")
         self.eventually_equal("acme", counted["acme/web"] + counted["acme/db"])
         self.eventually_equal("rival", counted["rival/web"])
+
+    def test_more_tasks_are_metered_than_the_customary_descriptors_allow(self):
+        """Shells and systemd give few descriptors at first; the agent takes what it may have."""
+        self.node.stop()
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (128, hard))
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        self.node.start()
+        names = ["t%d" % number for number in range(40)]
+        self.node.apply("kind: Tenant\nname: acme\n" +
+                        "".join("---\nkind: Task\ntenant: acme\nname: %s\n" % name for name in names))
+        harness.eventually(lambda: sorted(task["task"] for task in self.node.json("usage", "--tenant", "acme")["tasks"]) ==
+                           sorted(names), "usage of every task")
 
     def test_traffic_is_counted_by_scope(self):
         self.node.apply(TWO_TENANTS)
