@@ -44,8 +44,8 @@ Status ApplyTask(Client& client, const v1::Task& task) {
   return Ok();
 }
 
-// The task as it was applied, with --set on top; made when there is none.
-Status EnsureTask(Client& client, const Arguments& arguments) {
+// The task as it was applied, with --set on top; made when there is none, which `made` tells.
+Status EnsureTask(Client& client, const Arguments& arguments, bool& made) {
   v1::GetTaskRequest request;
   request.set_tenant(arguments.tenant);
   request.set_name(arguments.task);
@@ -57,7 +57,9 @@ Status EnsureTask(Client& client, const Arguments& arguments) {
   task.set_name(arguments.task);
   BULKHEAD_RETURN_IF_ERROR(Change(task, arguments.settings));
   if (found.ok() && arguments.settings.empty()) return Ok();
-  return ApplyTask(client, task);
+  const Status applied = ApplyTask(client, task);
+  made = applied.ok() && !found.ok();
+  return applied;
 }
 
 Status Place(const Cli& cli, Client& client, const Arguments& arguments, int pid) {
@@ -87,9 +89,9 @@ Status Remove(const Cli& cli, const Arguments& arguments) {
   return removed.code() == StatusCode::kNotFound ? Ok() : removed;
 }
 
-Status Start(const Cli& cli, const Arguments& arguments, Launch& launch) {
+Status Start(const Cli& cli, const Arguments& arguments, Launch& launch, bool& made) {
   BULKHEAD_ASSIGN(const auto client, Client::Connect(cli));
-  BULKHEAD_RETURN_IF_ERROR(EnsureTask(*client, arguments));
+  BULKHEAD_RETURN_IF_ERROR(EnsureTask(*client, arguments, made));
   BULKHEAD_RETURN_IF_ERROR(Place(cli, *client, arguments, launch.pid()));
   return launch.Go();
 }
@@ -105,12 +107,14 @@ Result<int> Run(const Cli& cli, const Arguments& arguments) {
   BULKHEAD_RETURN_IF_ERROR(Annotate(Change(trial, arguments.settings), "run"));  // before anything is done
   BULKHEAD_ASSIGN(Launch launch, Launch::Prepare(cli.command, user));
   Result<int> code = kFailed;
-  if (const Status started = Start(cli, arguments, launch); !started.ok()) {
-    code = Annotate(started, "run in task " + arguments.full());
-  } else {
+  bool made = false;
+  const Status started = Start(cli, arguments, launch, made);
+  if (started.ok())
     code = launch.Wait();
-  }
-  if (!arguments.remove) return code;
+  else
+    code = Annotate(started, "run in task " + arguments.full());
+  // A task that was there before is not ours to delete when nothing of ours ever ran in it.
+  if (!arguments.remove || (!started.ok() && !made)) return code;
   if (const Status removed = Remove(cli, arguments); !removed.ok() && code.ok())
     cli.err << fmt::format("bulkheadctl: run: delete task {}: {}\n", arguments.full(), Message(removed));
   return code;

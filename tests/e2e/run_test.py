@@ -40,6 +40,12 @@ class Run(NodeTest):
             if name in harness.cgroups.V1:
                 self.assertIn(name, controllers)
 
+    def test_task_that_was_there_outlives_a_run_that_cannot_start(self):
+        done = self.node.run("acme/web", "true", options=("--set", "limits.pids.max=0", "--rm"))
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("run in task acme/web: ", done.stderr)
+        self.assertEqual(self.node.ctl("get", "task", "acme/web").returncode, 0)
+
     def test_signals_reach_the_program(self):
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP):
             with self.subTest(number.name):
