@@ -139,4 +139,11 @@ void EventLoop::Stop() {
   (void)!::write(impl_->wake.get(), &one, sizeof(one));  // fails only when already readable
 }
 
+void EventLoop::Close() {
+  Stop();
+  std::deque<Closure> dropped;  // destroyed without the lock: what they own may post
+  const std::lock_guard lock(impl_->mutex);
+  dropped.swap(impl_->inbox);
+}
+
 }  // namespace bulkhead

@@ -34,6 +34,8 @@ class EventLoop {
 
   Status Run();  // until Stop; closures already posted are still run
   void Stop();   // any thread
+  // Stop, for a loop that does not run (any more): closures that wait are dropped.
+  void Close();
 
  private:
   struct Impl;

@@ -44,7 +44,8 @@ void SetHealth(grpc::Server& server, bool serving) {
 }  // namespace
 
 Server::Server(EventLoop& loop, NodeApi& api)
-    : streams_(api.events()),
+    : loop_(loop),
+      streams_(api.events()),
       reader_service_(Role::kRead, loop, api, streams_),
       admin_service_(Role::kChange, loop, api, streams_) {}
 
@@ -73,6 +74,7 @@ Result<std::unique_ptr<Server>> Server::Start(std::unique_ptr<Listener> listener
 
 Server::~Server() {
   listener_.reset();
+  loop_.Close();
   const auto now = std::chrono::system_clock::now();  // a deadline that has passed: calls under way are cancelled
   if (reader_) reader_->Shutdown(now);
   if (admin_) admin_->Shutdown(now);

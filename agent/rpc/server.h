@@ -19,7 +19,8 @@ class Server {
  public:
   // Takes the listener and begins to accept; answers no call before the loop runs. `loop` and `api` outlive the server.
   static Result<std::unique_ptr<Server>> Start(std::unique_ptr<Listener> listener, EventLoop& loop, NodeApi& api);
-  // Cancels what is under way and waits for it. The loop must not run any more (or not be needed for an answer).
+  // Cancels what is under way and waits for it. The loop must not run (any more): it is closed, so that calls that wait
+  // for it end, too.
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
@@ -30,6 +31,7 @@ class Server {
  private:
   Server(EventLoop& loop, NodeApi& api);
 
+  EventLoop& loop_;
   EventStreams streams_;
   NodeService reader_service_;
   NodeService admin_service_;

@@ -145,13 +145,14 @@ LiveNode::LiveNode(Options options) : events(clock, options.events) {
       Must(Listener::Create({.path = socket_, .rules = options.rules, .max_connections = options.max_connections}));
   server_ = Must(Server::Start(std::move(listener), *loop_, *api_));
   server_->SetServing(true);
-  thread_ = std::thread([this] { (void)loop_->Run(); });
+  if (options.run) thread_ = std::thread([this] { (void)loop_->Run(); });
 }
 
 void LiveNode::Stop() {
-  if (!thread_.joinable()) return;
-  loop_->Stop();
-  thread_.join();
+  if (thread_.joinable()) {
+    loop_->Stop();
+    thread_.join();
+  }
   server_.reset();
 }
 

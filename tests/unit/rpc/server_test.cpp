@@ -234,6 +234,27 @@ TEST(Server, StopsWithCallsAndStreamsUnderWay) {
   EXPECT_FALSE(stream->Finish().ok());
 }
 
+TEST(Server, StopsWithACallThatTheCoreThreadNeverCameTo) {
+  LiveNode node({.inbox = 1, .run = false});
+  const auto stub = node.Stub();
+  const auto call = [&] {
+    grpc::ClientContext context;
+    v1::GetNodeResponse response;
+    return stub->GetNode(&context, v1::GetNodeRequest(), &response).error_code();
+  };
+  auto one = std::async(std::launch::async, call);
+  auto other = std::async(std::launch::async, call);
+  // There is room for one: when the other has been turned away, it waits.
+  const auto refused = [](auto& future) {
+    return future.wait_for(std::chrono::milliseconds(5)) == std::future_status::ready;
+  };
+  bool one_refused = false;
+  for (int i = 0; i < 2000 && !one_refused && !refused(other); ++i) one_refused = refused(one);
+  node.Stop();
+  EXPECT_EQ((one_refused ? one : other).get(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ((one_refused ? other : one).get(), grpc::StatusCode::UNAVAILABLE);
+}
+
 TEST(Server, ASecondOneOnTheSameSocketIsRefusedAndAStaleSocketReplaced) {
   LiveNode node;
   const auto second = Listener::Create({.path = node.socket()});
