@@ -1,15 +1,21 @@
 #include "agent/rpc/peer.h"
 
 #include <grp.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <sstream>
 
 #include <fmt/format.h>
 
 #include "agent/base/file_io.h"
+
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD 77  // Linux 6.5
+#endif
 
 namespace bulkhead {
 namespace {
@@ -31,6 +37,20 @@ bool IsMember(const PeerCredentials& peer, const std::string& name) {
   return id && std::find(peer.groups.begin(), peer.groups.end(), *id) != peer.groups.end();
 }
 
+// Not valid: the kernel does not know how.
+Result<UniqueFd> ReadPeerProcess(int socket) {
+  int fd = -1;
+  socklen_t size = sizeof(fd);
+  if (::getsockopt(socket, SOL_SOCKET, SO_PEERPIDFD, &fd, &size) == 0) return UniqueFd(fd);
+  if (errno == ENOPROTOOPT) return UniqueFd();
+  return PermissionDenied(fmt::format("the peer's process cannot be had: {}", std::strerror(errno)));
+}
+
+bool HasEnded(const UniqueFd& process) {
+  pollfd end{.fd = process.get(), .events = POLLIN, .revents = 0};
+  return process.valid() && ::poll(&end, 1, 0) != 0;
+}
+
 }  // namespace
 
 Result<PeerCredentials> ReadPeer(int socket) {
@@ -38,7 +58,8 @@ Result<PeerCredentials> ReadPeer(int socket) {
   socklen_t size = sizeof(credentials);
   if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0)
     return Errno(errno, "read the peer's credentials");
-  PeerCredentials peer{.pid = credentials.pid, .uid = credentials.uid, .groups = {}};
+  PeerCredentials peer{.pid = credentials.pid, .uid = credentials.uid, .groups = {}, .process = {}};
+  BULKHEAD_ASSIGN(peer.process, ReadPeerProcess(socket));
 
   std::vector<gid_t> groups(32);
   size = static_cast<socklen_t>(groups.size() * sizeof(gid_t));
@@ -75,6 +96,7 @@ Result<Role> Admit(const PeerCredentials& peer, const AccessRules& rules) {
   // A peer of an outer pid namespace has pid 0 and a peer that exited has no entry: neither can be told from a tenant.
   const auto cgroup = ReadFile(fmt::format("/proc/{}/cgroup", peer.pid));
   if (!cgroup.ok()) return PermissionDenied("the peer's cgroup cannot be read: " + Message(cgroup.status()));
+  if (HasEnded(peer.process)) return PermissionDenied("the peer has ended: its pid may be another's by now");
   const std::optional<std::string> path = UnifiedPath(*cgroup);
   if (!path) return PermissionDenied("the peer is in no cgroup of the v2 hierarchy");
   if (IsBelow(*path, rules.tenant_root))

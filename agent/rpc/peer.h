@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "agent/base/status.h"
+#include "agent/base/unique_fd.h"
 
 namespace bulkhead {
 
@@ -20,9 +21,11 @@ struct PeerCredentials {
   int pid = 0;
   uint32_t uid = 0;
   std::vector<uint32_t> groups;  // primary and supplementary, as they were when the peer connected
+  // The process itself, whoever has its pid by now; not valid before kernel 6.5.
+  UniqueFd process;
 };
 
-// SO_PEERCRED and SO_PEERGROUPS.
+// SO_PEERCRED, SO_PEERGROUPS and SO_PEERPIDFD.
 Result<PeerCredentials> ReadPeer(int socket);
 
 struct AccessRules {
@@ -42,7 +45,8 @@ std::optional<std::string> UnifiedPath(const std::string& proc_cgroup);
 // `path` is `root` or lies below it.
 bool IsBelow(const std::string& path, const std::string& root);
 
-// RoleOf, or the reason for kNone: a tenant's process, a process that is gone, or no member of either group.
+// RoleOf, or the reason for kNone: a tenant's process, a process that is gone, or no member of either group. Before
+// kernel 6.5 a tenant's process that ends between connecting and this call passes for whoever got its pid meanwhile.
 Result<Role> Admit(const PeerCredentials& peer, const AccessRules& rules);
 
 }  // namespace bulkhead
