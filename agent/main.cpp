@@ -60,7 +60,6 @@ Status RunAgent(const v1::Config& config) {
   BULKHEAD_ASSIGN(const Baseline baseline, ParseBaseline(config.network().baseline()));
   BULKHEAD_ASSIGN(const std::string machine_id, MachineId());
   BULKHEAD_ASSIGN(const auto tree, LibcgroupTree::Create(config.cgroup().root()));
-  const std::string tenant_root = "/" + tree->Relative(CgroupPath{});
   const NodeFacts facts{.node_id = config.node().id().empty() ? machine_id : config.node().id(),
                         .boot_id = boot_id,
                         .cgroup_root = tree->root_path(),
@@ -71,7 +70,7 @@ Status RunAgent(const v1::Config& config) {
   BULKHEAD_ASSIGN(auto listener, Listener::Create({.path = config.paths().socket(),
                                                    .rules = {.read_group = config.listen().read_group(),
                                                              .admin_group = config.listen().admin_group(),
-                                                             .tenant_root = tenant_root}}));
+                                                             .tenant_root = tree->root_cgroup()}}));
   BULKHEAD_ASSIGN(const auto maps, BpfPolicy::Create(tree->root_path(), config.paths().bpffs()));
   EventLog events(clock, kEvents);
   std::string aside;

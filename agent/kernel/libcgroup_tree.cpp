@@ -127,12 +127,17 @@ std::string LibcgroupTree::Relative(const CgroupPath& path) const {
 
 std::string LibcgroupTree::root_path() const { return mounts_->unified().mount_point + "/" + root_; }
 
+std::string LibcgroupTree::root_cgroup() const {
+  const std::string& mounted = mounts_->unified().mount_root;
+  return (mounted == "/" ? "" : mounted) + "/" + root_;
+}
+
 Result<UniqueFd> LibcgroupTree::OpenRoot() const {
   return OpenAt(mounts_->unified().top.get(), root_, O_RDONLY | O_DIRECTORY);
 }
 
 uint32_t LibcgroupTree::depth() const {
-  const std::string full = mounts_->unified().mount_root + "/" + root_;
+  const std::string full = root_cgroup();
   uint32_t levels = 0;
   for (size_t i = 0; i < full.size(); ++i) levels += full[i] == '/' && i + 1 < full.size() && full[i + 1] != '/';
   return levels;

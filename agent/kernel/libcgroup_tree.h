@@ -51,6 +51,8 @@ class LibcgroupTree final : public CgroupTree {
   const CgroupMounts& mounts() const { return *mounts_; }
   const char* mode() const { return mounts_->hybrid() ? "hybrid" : "unified"; }
   std::string root_path() const;  // absolute, in cgroup2
+  std::string root_cgroup()
+      const;  // as /proc/PID/cgroup names it: "/bulkhead", also where a part of cgroup2 is mounted
   // A descriptor of the root's cgroup2 directory as it is now (a root that was removed and made anew is another one).
   Result<UniqueFd> OpenRoot() const;
   // Levels from cgroup2's own top down to the root: 1 for "bulkhead". Tasks are two below.
