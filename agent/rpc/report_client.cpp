@@ -122,8 +122,9 @@ Result<std::shared_ptr<grpc::Channel>> ReportClient::Dial() const {
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 20'000);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
-  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);  // idle connections are watched, too
-  arguments.SetMaxReceiveMessageSize(4096);                    // an answer is one number
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);            // idle connections are watched, too
+  arguments.SetMaxReceiveMessageSize(4096);                              // an answer is one number
+  if (endpoint_.local) arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);  // http_proxy must not take it off this host
   std::shared_ptr<grpc::ChannelCredentials> credentials = grpc::InsecureChannelCredentials();
   if (!options_.tls_ca.empty()) {
     grpc::SslCredentialsOptions tls;

@@ -127,7 +127,7 @@ class ReportingTest : public ::testing::Test {
 
   test::TempDir dir_;
   FakeClock clock_;
-  const std::string address_ = "unix://" + (dir_ / "c.sock");
+  std::string address_ = "unix://" + (dir_ / "c.sock");
   std::unique_ptr<Ledger> ledger_;
   std::unique_ptr<test::CoreThread> core_;
   std::unique_ptr<ControllerServer> controller_;
@@ -145,6 +145,19 @@ TEST_F(ReportingTest, WhatIsInTheLedgerReachesTheController) {
   EXPECT_EQ(State().error(), "");
   Append(7);
   ASSERT_TRUE(AllAcknowledged());
+  ExpectControllerHasAll();
+}
+
+TEST_F(ReportingTest, AProxyNeverGetsWhatGoesToALocalController) {
+  address_ = "127.0.0.1:0";
+  StartController();
+  address_ = "127.0.0.1:" + std::to_string(controller_->port());
+  ::setenv("http_proxy", "http://127.0.0.1:1", 1);  // nobody listens there
+  StartClient();
+  Append(3);
+  const bool acknowledged = AllAcknowledged();
+  ::unsetenv("http_proxy");
+  ASSERT_TRUE(acknowledged) << State().error();
   ExpectControllerHasAll();
 }
 
