@@ -1,4 +1,5 @@
 // The agent's report client against the real controller, and against controllers that lie, over a unix socket.
+#include <cstdlib>
 #include <functional>
 #include <thread>
 
@@ -73,13 +74,16 @@ class ReportingTest : public ::testing::Test {
   void StartController() {
     auto store = Store::Open(dir_ / "controller.db", clock_);
     ASSERT_THAT(store, IsOk());
-    auto controller = ControllerServer::Start(address_, {}, *std::move(store));
+    auto controller = ControllerServer::Start(address_, tls_, *std::move(store));
     ASSERT_THAT(controller, IsOk());
     controller_ = *std::move(controller);
   }
   void StartClient() {
     ReportOptions options;
     options.address = address_;
+    options.tls_ca = tls_.ca;
+    options.tls_cert = tls_.cert;
+    options.tls_key = tls_.key;
     options.node_id = "node-1";
     options.boot_id = "boot-1";
     options.backoff_min = milliseconds(1);
@@ -128,6 +132,7 @@ class ReportingTest : public ::testing::Test {
   test::TempDir dir_;
   FakeClock clock_;
   std::string address_ = "unix://" + (dir_ / "c.sock");
+  TlsFiles tls_;  // of what is started next
   std::unique_ptr<Ledger> ledger_;
   std::unique_ptr<test::CoreThread> core_;
   std::unique_ptr<ControllerServer> controller_;
@@ -159,6 +164,61 @@ TEST_F(ReportingTest, AProxyNeverGetsWhatGoesToALocalController) {
   ::unsetenv("http_proxy");
   ASSERT_TRUE(acknowledged) << State().error();
   ExpectControllerHasAll();
+}
+
+// Certificates of one authority, or of two that know nothing of each other, for localhost.
+class TlsReportingTest : public ReportingTest {
+ protected:
+  TlsFiles MakeAuthority(const std::string& name) {
+    const std::string base = dir_ / name;
+    const std::string key = "openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -batch ";
+    const std::string script = key + "-x509 -days 2 -subj /CN=" + name + " -keyout " + base + ".ca.key -out " + base +
+                               ".ca && " + key + "-subj /CN=localhost -keyout " + base + ".key -out " + base +
+                               ".csr && echo subjectAltName=DNS:localhost >" + base +
+                               ".ext && openssl x509 -req -days 2 -in " + base + ".csr -CA " + base + ".ca -CAkey " +
+                               base + ".ca.key -CAcreateserial -extfile " + base + ".ext -out " + base + ".cert";
+    EXPECT_EQ(std::system(("( " + script + " ) 2>/dev/null").c_str()), 0) << script;
+    return {.ca = base + ".ca", .cert = base + ".cert", .key = base + ".key"};
+  }
+  void StartTlsController(const TlsFiles& tls) {
+    address_ = "localhost:0";
+    tls_ = tls;
+    StartController();
+    ASSERT_NE(controller_, nullptr);
+    address_ = "localhost:" + std::to_string(controller_->port());
+  }
+};
+
+TEST_F(TlsReportingTest, UsageReachesAControllerOfTheSameAuthority) {
+  StartTlsController(MakeAuthority("one"));
+  Append(3);
+  StartClient();
+  ASSERT_TRUE(AllAcknowledged()) << State().error();
+  ExpectControllerHasAll();
+}
+
+TEST_F(TlsReportingTest, NothingIsSentToAControllerThatTheAgentsAuthorityDidNotSign) {
+  StartTlsController(MakeAuthority("one"));
+  const TlsFiles other = MakeAuthority("two");
+  Append(3);
+  tls_ = {.ca = other.ca, .cert = tls_.cert, .key = tls_.key};  // the controller would take it
+  StartClient();
+  EXPECT_TRUE(ErrorBecomes("report usage to localhost:"));
+  EXPECT_EQ(State().acknowledged_sequence(), 0u);
+}
+
+TEST_F(TlsReportingTest, AnAgentThatTheControllersAuthorityDidNotSignIsTurnedAway) {
+  StartTlsController(MakeAuthority("one"));
+  const TlsFiles other = MakeAuthority("two");
+  Append(3);
+  tls_ = {.ca = tls_.ca, .cert = other.cert, .key = other.key};
+  StartClient();
+  EXPECT_TRUE(ErrorBecomes("report usage to localhost:"));
+  EXPECT_EQ(State().acknowledged_sequence(), 0u);
+  tls_ = {};  // nor one without any
+  StartClient();
+  EXPECT_TRUE(ErrorBecomes("report usage to localhost:"));
+  EXPECT_EQ(State().acknowledged_sequence(), 0u);
 }
 
 TEST_F(ReportingTest, AnAbsentControllerCostsNothing) {
