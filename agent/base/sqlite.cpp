@@ -13,6 +13,10 @@
 namespace bulkhead {
 namespace {
 
+// Nobody else writes to these files but a person with a shell. The core thread waits no longer: what is not stored now
+// comes again with the next sample or tick.
+constexpr int kBusyTimeoutMs = 100;
+
 Status Failure(sqlite3* handle, const std::string& what) {
   const std::string message = fmt::format("{}: {}", what, handle ? sqlite3_errmsg(handle) : "out of memory");
   switch (handle ? sqlite3_errcode(handle) : SQLITE_NOMEM) {
@@ -56,7 +60,7 @@ Result<std::unique_ptr<Database>> Database::Open(const std::string& path) {
   std::unique_ptr<Database> database(new Database(handle, path));
   Status status = code == SQLITE_OK ? Ok() : Failure(handle, fmt::format("open {}", path));
   if (status.ok()) {
-    (void)sqlite3_busy_timeout(handle, 2000);  // fails only on a closed handle
+    (void)sqlite3_busy_timeout(handle, kBusyTimeoutMs);  // fails only on a closed handle
     status = database->Execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON");
   }
   ::umask(old_mask);
