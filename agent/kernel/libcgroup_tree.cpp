@@ -250,15 +250,16 @@ Status LibcgroupTree::EnableControllers(const std::string& cgroup) {
   const CgroupHierarchy& unified = mounts_->unified();
   if (unified.controllers.empty()) return Ok();
   const std::string file = cgroup + "/cgroup.subtree_control";
-  BULKHEAD_ASSIGN(const UniqueFd fd, OpenAt(unified.top.get(), file, O_RDWR));
-  BULKHEAD_ASSIGN(const std::string enabled, ReadAll(fd.get()));
+  BULKHEAD_ASSIGN(const std::string enabled, ReadFileAt(unified.top.get(), file));
   const std::string words = " " + Trim(enabled) + " ";
   std::vector<std::string> missing;
   for (const Controller controller : unified.controllers) {
     if (words.find(fmt::format(" {} ", ControllerName(controller))) == std::string::npos)
       missing.push_back(fmt::format("+{}", ControllerName(controller)));
   }
-  if (missing.empty() || WriteOnce(fd.get(), fmt::format("{}", fmt::join(missing, " "))).ok()) return Ok();
+  if (missing.empty()) return Ok();  // levels above a delegated subtree are ready, and may be read-only for us
+  BULKHEAD_ASSIGN(const UniqueFd fd, OpenAt(unified.top.get(), file, O_WRONLY));
+  if (WriteOnce(fd.get(), fmt::format("{}", fmt::join(missing, " "))).ok()) return Ok();
   for (const std::string& word : missing) BULKHEAD_RETURN_IF_ERROR(Annotate(WriteOnce(fd.get(), word), file));
   return Ok();
 }
