@@ -2,6 +2,7 @@
 #include <csignal>
 #include <cstdio>
 
+#include <systemd/sd-daemon.h>
 #include <CLI/CLI.hpp>
 
 #include "agent/base/event_loop.h"
@@ -34,6 +35,7 @@ Status Serve(const ServeOptions& options) {
   BULKHEAD_ASSIGN(const std::unique_ptr<ControllerServer> server,
                   ControllerServer::Start(options.listen, options.tls, std::move(store)));
   log::Info("controller listens", {{"address", options.listen}, {"port", server->port()}, {"state", options.state}});
+  (void)::sd_notify(0, "READY=1");  // without systemd there is nobody to tell
   BULKHEAD_RETURN_IF_ERROR(loop->Run());
   log::Info("controller stops");
   return Ok();
