@@ -11,8 +11,8 @@ H
       ;;
     test) cat <<'H'
 ./dev test [TIER...]
-Builds and runs every test tier that this machine can run: unit contract bpf kernel e2e, then unit and e2e once more
-under address+undefined sanitizer (asan) and thread sanitizer (tsan). Names of tiers choose among them.
+Builds and runs every test tier that this machine can run: unit fuzz contract bpf kernel e2e. Names of tiers choose among
+them; asan and tsan, run only by name, are unit and e2e once more under address+undefined and thread sanitizer.
 A tier that cannot run here is named with its reason. The last line is "N passed, N failed[, N skipped]".
 Exits 0 only if nothing failed.
 H
