@@ -45,6 +45,13 @@ packages. Results, console and journal lie in build/vm/NAME. Exits 0 only if not
   debian13       systemd 257, kernel 6.12
 H
       ;;
+    package) cat <<'H'
+./dev package
+Builds bulkhead_VERSION_ARCH.deb (agent, bulkheadctl, units, manual pages), bulkhead-controller_VERSION_ARCH.deb and their
+-dbgsym into build/package, from what git would commit now, and holds them against lintian: a warning fails.
+The version is that of packaging/debian/changelog, which must be the one of CMakeLists.txt.
+H
+      ;;
     bench) cat <<'H'
 ./dev bench [NAME] [--json FILE]
 Builds optimised and runs one benchmark or all; prints each figure beside what it is compared with, in the same run.
@@ -81,6 +88,7 @@ H
   bench [NAME]            benchmarks, each beside what it is compared with
   fuzz [TARGET] [SECONDS] fuzzers
   lint | format           style
+  package                 Debian packages of agent and controller
 
 ./dev COMMAND --help tells more. On a bare Debian 12 machine, as root, everything that is missing is installed first.
 H
