@@ -40,6 +40,7 @@ Builds, then runs the contract, bpf, kernel and e2e tiers inside a Debian guest:
 another kernel than this machine's. Needs root and qemu; the guest is emulated (no KVM), so it is several times slower.
 The image of a guest is made once, with mmdebstrap, and kept in build/vm/images; --fresh makes it again with today's
 packages. Results, console and journal lie in build/vm/NAME. Exits 0 only if nothing failed.
+--tier lifecycle installs what ./dev package built instead, and tries every event in the life of the service.
   debian12       systemd 252, kernel 6.1 (the default)
   debian12-6.12  systemd 252, kernel 6.12 of bookworm-backports
   debian13       systemd 257, kernel 6.12

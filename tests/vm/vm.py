@@ -19,9 +19,11 @@ import time
 import xml.etree.ElementTree as ElementTree
 
 import image
+import lifecycle
 
 ROOT = image.HERE.parents[1]
 TIERS = ["contract", "bpf", "kernel", "e2e"]
+LIFECYCLE = "lifecycle"  # of the package as a service; needs ./dev package
 SLOWER = 10  # a guard against hangs, never a measure
 BOOT_SECONDS = 600
 NOT_SOURCES = {"build", ".git", ".cache", "__pycache__"}
@@ -31,9 +33,11 @@ NOT_SOURCES = {"build", ".git", ".cache", "__pycache__"}
 
 def run_list(build, tiers, pattern):
     """The tests that ctest has for these tiers, in its order, tier by tier."""
-    command = ["ctest", "--test-dir", str(build), "--show-only=json-v1", "-L", "^(%s)$" % "|".join(tiers)]
-    done = subprocess.run(command + (["-R", pattern] if pattern else []), stdout=subprocess.PIPE, check=True)
-    tests = [_test(entry) for entry in json.loads(done.stdout)["tests"]]
+    tests = [_event(name) for name in lifecycle.EVENTS]
+    if tiers != [LIFECYCLE]:
+        command = ["ctest", "--test-dir", str(build), "--show-only=json-v1", "-L", "^(%s)$" % "|".join(tiers)]
+        done = subprocess.run(command + (["-R", pattern] if pattern else []), stdout=subprocess.PIPE, check=True)
+        tests += [_test(entry) for entry in json.loads(done.stdout)["tests"]]
     return [test for tier in tiers for test in tests if test["tier"] == tier]
 
 
@@ -46,6 +50,28 @@ def _test(entry):
             "skip_code": properties.get("SKIP_RETURN_CODE", -1),
             "environment": {**dict(item.split("=", 1) for item in properties.get("ENVIRONMENT", [])),
                             "BULKHEAD_PATIENCE": str(20 * SLOWER)}}
+
+
+def _event(name):
+    script = str(image.HERE / "lifecycle.py")
+    return {"name": "%s/%s" % (LIFECYCLE, name), "tier": LIFECYCLE, "command": ["/usr/bin/python3", "-B", script, name],
+            "directory": str(ROOT), "timeout": 120 * SLOWER, "skip_code": -1,
+            "environment": {"DEBIAN_FRONTEND": "noninteractive", "SYSTEMD_COLORS": "0"}}
+
+
+def built_packages():
+    """What ./dev package left."""
+    found = sorted((ROOT / "build/package").glob("bulkhead*.deb"))
+    if not found:
+        raise SystemExit("vm: there is no package in build/package; run ./dev package")
+    return [path for path in found if "-dbgsym_" not in path.name]
+
+
+def unpacked(debs, folder):
+    """The programs in these packages."""
+    for deb in debs:
+        subprocess.run(["dpkg-deb", "-x", deb, folder], check=True)
+    return [path for path in pathlib.Path(folder).rglob("*") if path.is_file() and _is_program(path)]
 
 
 def executables(build, tests):
@@ -67,7 +93,7 @@ def _is_program(path):
 
 # --- the second disk ----------------------------------------------------------------------------------------------------
 
-def make_disk(disk, build, tests, programs, carried):
+def make_disk(disk, build, tests, programs, debs, carried):
     """Sources, programs and descriptor sets under the paths they have below ROOT, the run list, libraries."""
     with tempfile.TemporaryDirectory(dir=disk.parent, prefix="stage-") as scratch:
         stage, size = pathlib.Path(scratch), 0
@@ -75,7 +101,7 @@ def make_disk(disk, build, tests, programs, carried):
             folders[:] = [name for name in folders if name not in NOT_SOURCES]
             for name in files:
                 size += _place(pathlib.Path(where) / name, stage / pathlib.Path(where).relative_to(ROOT) / name)
-        for path in [*programs, *build.glob("proto/*.binpb")]:
+        for path in [*programs, *debs, *build.glob("proto/*.binpb")]:
             size += _place(path, stage / path.relative_to(ROOT))
         for library in carried:
             size += _place(pathlib.Path(os.path.realpath(library)), stage / "carried" / pathlib.Path(library).name)
@@ -190,12 +216,14 @@ def run_guest(name, options):
     if not tests:
         raise SystemExit("vm: ctest has no such test in %s" % options.build)
     programs = executables(options.build, tests)
-    libraries = image.shared_libraries(programs)
+    debs = built_packages() if any(test["tier"] == LIFECYCLE for test in tests) else []
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        libraries = image.shared_libraries([*programs, *unpacked(debs, scratch)])
     same_suite = "VERSION_CODENAME=%s\n" % guest["suite"] in pathlib.Path("/etc/os-release").read_text(encoding="utf-8")
     packages = image.packages_of(libraries) if same_suite else set()
     images = image.image(name, packages, ROOT / "build/vm/images", options.fresh)
     disk, results_file, console = folder / "run.ext4", folder / "results.jsonl", folder / "console.log"
-    make_disk(disk, options.build, tests, programs, [] if same_suite else libraries)
+    make_disk(disk, options.build, tests, programs, debs, [] if same_suite else libraries)
     print("==> %s (%s): %d tests" % (name, guest["what"], len(tests)), flush=True)
     results_file.touch()
     start = time.monotonic()
@@ -209,7 +237,7 @@ def run_guest(name, options):
         print("--- %s: the guest ended early%s; the end of %s:\n%s" % (
             name, ": " + problem if problem else "", console, "\n".join(tail)))
     rows = []
-    for tier in ["unit", *TIERS]:
+    for tier in ["unit", *TIERS, LIFECYCLE]:
         mine = [test for test in tests if test["tier"] == tier]
         if mine:
             junit = folder / ("junit-%s.xml" % tier)
@@ -223,7 +251,7 @@ def run_guest(name, options):
 def main():
     parser = argparse.ArgumentParser(prog="./dev vm", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", nargs="?", default="debian12", choices=[*image.GUESTS, "all"], help="which guest (default: debian12)")
-    parser.add_argument("--tier", action="append", choices=["unit", *TIERS], help="only this tier; may be repeated")
+    parser.add_argument("--tier", action="append", choices=["unit", *TIERS, LIFECYCLE], help="only this tier; may be repeated")
     parser.add_argument("-R", "--regex", help="only tests whose name matches")
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build/dev", help="build folder (default: build/dev)")
     parser.add_argument("--timeout", type=int, default=3600, metavar="SECONDS", help="end a guest after this (default: 3600)")
