@@ -3,6 +3,7 @@
 #include <google/protobuf/util/time_util.h>
 
 #include <future>
+#include <thread>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
