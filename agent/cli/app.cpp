@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <map>
 #include <sstream>
 #include <utility>
 
@@ -15,11 +14,11 @@ namespace {
 
 constexpr const char* kDefaultAddress = "unix:///run/bulkhead/bulkheadd.sock";
 
-const std::map<std::string, Format> kFormats = {{"table", Format::kTable},
-                                                {"wide", Format::kWide},
-                                                {"json", Format::kJson},
-                                                {"yaml", Format::kYaml},
-                                                {"csv", Format::kCsv}};
+const std::vector<std::pair<std::string, Format>> kFormats = {{"table", Format::kTable},
+                                                              {"wide", Format::kWide},
+                                                              {"json", Format::kJson},
+                                                              {"yaml", Format::kYaml},
+                                                              {"csv", Format::kCsv}};
 
 std::string CheckAddress(const std::string& address) {
   return address.rfind("unix:", 0) == 0 && address.size() > 5 ? "" : "use unix:///path/to/the/agent's/socket";
@@ -43,19 +42,22 @@ void AddAll(CLI::App& app, Cli& cli) {
   AddTop(app, cli);
   AddUsage(app, cli);
   AddEvents(app, cli);
+  AddCompletion(app, cli);
   AddVersion(app, cli);
 }
 
 void AddGlobals(CLI::App& app, Cli& cli, std::string& format, int& timeout) {
   app.add_option("--address", cli.address, "The agent's socket")
+      ->type_name("ADDRESS")
       ->envname("BULKHEAD_ADDRESS")
       ->check(CLI::Validator(CheckAddress, "unix:///PATH"))
       ->capture_default_str();
-  app.add_option("-o,--output", format, "table, wide, json or yaml; usage also csv")
-      ->check(
-          [](const std::string& text) { return kFormats.contains(text) ? "" : "use table, wide, json, yaml or csv"; })
-      ->type_name("FORMAT");
+  std::vector<std::string> formats;
+  formats.reserve(kFormats.size());
+  for (const auto& [name, value] : kFormats) formats.push_back(name);
+  OneOf(app.add_option("-o,--output", format, "Form of the answer; csv is for usage only"), formats);
   app.add_option("--timeout", timeout, "Seconds that one call to the agent may take")
+      ->type_name("SECONDS")
       ->check(CLI::Range(1, 86400))
       ->capture_default_str();
 }
@@ -63,9 +65,17 @@ void AddGlobals(CLI::App& app, Cli& cli, std::string& format, int& timeout) {
 // What CLI11 cannot know.
 std::string Check(const Cli& cli) {
   if (cli.format == Format::kCsv && cli.verb != "usage") return "-o csv is for usage only";
-  if (cli.verb != "run" && !cli.command.empty()) return "takes no command after --";
-  if (cli.verb == "run" && cli.command.empty()) return "there is no command after --";
+  const bool takes_command = cli.verb == "run" || cli.verb == kCompleteVerb;
+  if (!takes_command && !cli.command.empty()) return "takes no command after --";
+  if (takes_command && cli.command.empty()) return "there is no command after --";
   return "";
+}
+
+// "debug bundle": the verb that was used, with its noun.
+std::string VerbOf(const CLI::App& app) {
+  if (app.get_parent() == nullptr) return "";
+  const std::string noun = VerbOf(*app.get_parent());
+  return noun.empty() ? app.get_name() : fmt::format("{} {}", noun, app.get_name());
 }
 
 // Parse errors of CLI11 end here.
@@ -77,8 +87,9 @@ int Parse(CLI::App& app, const Cli& cli, std::vector<std::string> arguments) {
   } catch (const CLI::Success& success) {
     return app.exit(success, cli.out, cli.err);
   } catch (const CLI::ParseError& error) {
-    const auto used = app.get_subcommands();
-    const std::string verb = used.empty() ? "" : used.front()->get_name();
+    const CLI::App* last = &app;
+    while (!last->get_subcommands().empty()) last = last->get_subcommands().front();
+    const std::string verb = VerbOf(*last);
     PrintError(cli, fmt::format("{}{}: try bulkheadctl{} --help", verb.empty() ? "" : verb + ": ", error.what(),
                                 verb.empty() ? "" : " " + verb));
     return kUsage;
@@ -106,11 +117,25 @@ CLI::App* AddVerb(CLI::App& app, Cli& cli, const std::string& name, const std::s
   CLI::App* verb = app.add_subcommand(name, about);
   verb->fallthrough();  // --address, -o … may stand behind the verb
   verb->footer("Example: " + example);
-  verb->callback([&cli, name, action = std::move(action)] {
-    cli.verb = name;
+  verb->callback([&cli, verb, action = std::move(action)] {
+    cli.verb = VerbOf(*verb);
     cli.action = action;
   });
   return verb;
+}
+
+CLI::App* AddNoun(CLI::App& app, const std::string& name, const std::string& about) {
+  CLI::App* noun = app.add_subcommand(name, about);
+  noun->fallthrough();
+  noun->require_subcommand(1);
+  return noun;
+}
+
+CLI::Option* OneOf(CLI::Option* option, const std::vector<std::string>& words) {
+  return option->type_name(fmt::format("{}", fmt::join(words, "|")))->check([words](const std::string& text) {
+    return std::find(words.begin(), words.end(), text) != words.end() ? ""
+                                                                      : fmt::format("use {}", fmt::join(words, ", "));
+  });
 }
 
 std::string KindOf(const std::string& text) {
@@ -143,7 +168,9 @@ int RunCli(std::vector<std::string> arguments, std::ostream& out, std::ostream& 
   AddGlobals(app, cli, format, timeout);
   AddAll(app, cli);
   if (const int code = Parse(app, cli, std::move(arguments)); code >= 0) return code;
-  cli.format = kFormats.at(format);
+  cli.format = std::find_if(kFormats.begin(), kFormats.end(), [&](const auto& form) {
+                 return form.first == format;
+               })->second;  // checked while parsing
   cli.timeout = std::chrono::seconds(timeout);
   if (const std::string problem = Check(cli); !problem.empty()) {
     PrintError(cli, fmt::format("{}: {}: try bulkheadctl {} --help", cli.verb, problem, cli.verb));

@@ -11,7 +11,8 @@
 
 namespace CLI {
 class App;
-}
+class Option;
+}  // namespace CLI
 
 namespace bulkhead::cli {
 
@@ -29,18 +30,28 @@ struct Cli {
   std::ostream& out;
   std::ostream& err;
   std::vector<std::string> command;  // what stands after `--`
-  std::string verb;                  // for messages
+  std::string verb;                  // for messages: "get", "debug bundle"
   // What the command line asked for: the exit code, or the error that main prints.
   std::function<Result<int>()> action;
 };
 
 // A verb's sub-command: name, one line about it, an example.
+//
+// The type name of an option says what its value may be, to people in --help and in the manual page, and to the shell's
+// completion: words in lower case with | between them are the choices (`OneOf`); TENANT, TASK (acme/web-1) and POLICY
+// are names that the agent knows; NAME is one of the kind that the argument `kind` names, or a task of --tenant; FILE
+// and DIR are paths, FIELD=VALUE sets a field of a task. Any other type name only tells people.
 CLI::App* AddVerb(CLI::App& app, Cli& cli, const std::string& name, const std::string& about,
                   const std::string& example, std::function<Result<int>()> action);
+// A noun with verbs of its own: `debug bundle`. Verbs are added to what it returns.
+CLI::App* AddNoun(CLI::App& app, const std::string& name, const std::string& about);
+// "table|wide|json": the type name, and a check that refuses any other word.
+CLI::Option* OneOf(CLI::Option* option, const std::vector<std::string>& words);
 
 // One per file cmd_<noun>.cpp. `cli` lives as long as `app`.
 void AddApply(CLI::App& app, Cli& cli);
 void AddAttach(CLI::App& app, Cli& cli);
+void AddCompletion(CLI::App& app, Cli& cli);
 void AddDelete(CLI::App& app, Cli& cli);
 void AddDescribe(CLI::App& app, Cli& cli);
 void AddEvents(CLI::App& app, Cli& cli);
@@ -50,6 +61,9 @@ void AddStatus(CLI::App& app, Cli& cli);
 void AddTop(CLI::App& app, Cli& cli);
 void AddUsage(CLI::App& app, Cli& cli);
 void AddVersion(CLI::App& app, Cli& cli);
+
+// The verb that the completion scripts ask; what the user has typed stands after `--`.
+inline constexpr const char* kCompleteVerb = "__complete";
 
 // "tenant", "task" or "policy" for any of tenant, tenants, …; "" for anything else.
 std::string KindOf(const std::string& text);

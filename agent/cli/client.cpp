@@ -43,9 +43,9 @@ Status ConnectError(int error, const std::string& path) {
 }
 
 // gRPC servers speak first: the settings frame means that the agent let us in, the end of the stream that it did not.
-Status AwaitAdmission(int socket, const std::string& path) {
+Status AwaitAdmission(int socket, const std::string& path, std::chrono::seconds timeout) {
   pollfd wait{.fd = socket, .events = POLLIN, .revents = 0};
-  const auto ms = std::chrono::milliseconds(kConnectTimeout).count();
+  const auto ms = std::chrono::milliseconds(timeout).count();
   int ready = 0;
   while ((ready = ::poll(&wait, 1, static_cast<int>(ms))) < 0 && errno == EINTR) {
   }
@@ -76,11 +76,12 @@ Result<std::unique_ptr<Client>> Client::Connect(const Cli& cli) {
 
   UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!socket.valid()) return Errno(errno, "make a socket");
-  const timeval timeout{.tv_sec = kConnectTimeout.count(), .tv_usec = 0};
-  (void)::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));  // else connect could wait long
+  const std::chrono::seconds timeout = std::min(kConnectTimeout, cli.timeout);
+  const timeval limit{.tv_sec = timeout.count(), .tv_usec = 0};
+  (void)::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));  // else connect could wait long
   if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0)
     return ConnectError(errno, path);
-  BULKHEAD_RETURN_IF_ERROR(AwaitAdmission(socket.get(), path));
+  BULKHEAD_RETURN_IF_ERROR(AwaitAdmission(socket.get(), path, timeout));
 
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMaxMessage);

@@ -49,8 +49,11 @@ void AddAttach(CLI::App& app, Cli& cli) {
   CLI::App* verb =
       AddVerb(app, cli, "attach", "Move running processes into a task", "bulkheadctl attach acme/web-1 --pid 4242 4243",
               [&cli, arguments] { return Attach(cli, *arguments); });
-  verb->add_option("task", arguments->task, "acme/web-1")->required();
-  verb->add_option("--pid", arguments->pids, "Process ids; repeatable")->required()->check(CLI::PositiveNumber);
+  verb->add_option("task", arguments->task, "acme/web-1")->required()->type_name("TASK");
+  verb->add_option("--pid", arguments->pids, "Process ids; repeatable")
+      ->required()
+      ->type_name("PID")
+      ->check(CLI::PositiveNumber);
 }
 
 }  // namespace bulkhead::cli

@@ -35,10 +35,11 @@ void AddDelete(CLI::App& app, Cli& cli) {
   auto arguments = std::make_shared<Arguments>();
   CLI::App* verb = AddVerb(app, cli, "delete", "Remove an object; a task's processes are killed",
                            "bulkheadctl delete task acme/web-1", [&cli, arguments] { return Delete(cli, *arguments); });
-  verb->add_option("kind", arguments->kind, "tenant, task or policy")->required()->check([](const std::string& text) {
-    return KindOf(text).empty() ? "use tenant, task or policy" : "";
-  });
-  verb->add_option("name", arguments->name, "acme, or acme/web-1")->required();
+  verb->add_option("kind", arguments->kind, "What it is")
+      ->required()
+      ->type_name("tenant|task|policy")
+      ->check([](const std::string& text) { return KindOf(text).empty() ? "use tenant, task or policy" : ""; });
+  verb->add_option("name", arguments->name, "acme, or acme/web-1")->required()->type_name("NAME");
 }
 
 }  // namespace bulkhead::cli

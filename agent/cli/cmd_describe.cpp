@@ -130,10 +130,11 @@ void AddDescribe(CLI::App& app, Cli& cli) {
   CLI::App* verb =
       AddVerb(app, cli, "describe", "All about one object: asked for, enforced, used",
               "bulkheadctl describe task acme/web-1", [&cli, arguments] { return Describe(cli, *arguments); });
-  verb->add_option("kind", arguments->kind, "tenant, task or policy")->required()->check([](const std::string& text) {
-    return KindOf(text).empty() ? "use tenant, task or policy" : "";
-  });
-  verb->add_option("name", arguments->name, "acme, or acme/web-1")->required();
+  verb->add_option("kind", arguments->kind, "What it is")
+      ->required()
+      ->type_name("tenant|task|policy")
+      ->check([](const std::string& text) { return KindOf(text).empty() ? "use tenant, task or policy" : ""; });
+  verb->add_option("name", arguments->name, "acme, or acme/web-1")->required()->type_name("NAME");
 }
 
 }  // namespace bulkhead::cli

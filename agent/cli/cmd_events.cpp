@@ -62,7 +62,7 @@ void AddEvents(CLI::App& app, Cli& cli) {
   CLI::App* verb = AddVerb(app, cli, "events", "What happened, with reasons; json: one event per line",
                            "bulkheadctl events -f", [&cli, arguments] { return Events(cli, *arguments); });
   verb->add_flag("-f,--follow", arguments->follow, "Wait for more");
-  verb->add_option("--after", arguments->after, "Only events after this sequence number");
+  verb->add_option("--after", arguments->after, "Only events after this sequence number")->type_name("SEQUENCE");
 }
 
 }  // namespace bulkhead::cli

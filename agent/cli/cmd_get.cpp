@@ -154,11 +154,12 @@ void AddGet(CLI::App& app, Cli& cli) {
   auto arguments = std::make_shared<Arguments>();
   CLI::App* verb = AddVerb(app, cli, "get", "List objects, or show one", "bulkheadctl get tasks --tenant acme -o wide",
                            [&cli, arguments] { return Get(cli, *arguments); });
-  verb->add_option("kind", arguments->kind, "tenants, tasks or policies")
+  verb->add_option("kind", arguments->kind, "What to list")
       ->required()
+      ->type_name("tenants|tasks|policies")
       ->check([](const std::string& text) { return KindOf(text).empty() ? "use tenants, tasks or policies" : ""; });
-  verb->add_option("name", arguments->name, "Only this one: acme, or acme/web-1");
-  verb->add_option("--tenant", arguments->tenant, "Only of this tenant");
+  verb->add_option("name", arguments->name, "Only this one: acme, or acme/web-1")->type_name("NAME");
+  verb->add_option("--tenant", arguments->tenant, "Only of this tenant")->type_name("TENANT");
 }
 
 }  // namespace bulkhead::cli

@@ -130,13 +130,14 @@ void AddRun(CLI::App& app, Cli& cli) {
       AddVerb(app, cli, "run", "Run what stands after -- inside a task, which is made if need be",
               "bulkheadctl run --tenant acme --task job --set limits.memory.max=256MiB --rm -- ./job --fast",
               [&cli, arguments] { return Run(cli, *arguments); });
-  verb->add_option("--tenant", arguments->tenant, "Whose; the tenant must exist")->required();
-  verb->add_option("--task", arguments->task, "Task to run in; made when there is none")->required();
+  verb->add_option("--tenant", arguments->tenant, "Whose; the tenant must exist")->required()->type_name("TENANT");
+  verb->add_option("--task", arguments->task, "Task to run in; made when there is none")->required()->type_name("NAME");
   verb->add_option("--set", arguments->settings, "Change the task first: limits.memory.max=256MiB; repeatable")
+      ->type_name("FIELD=VALUE")
       ->expected(1)
       ->take_all()
       ->check(CheckSetting);
-  verb->add_option("--user", arguments->user, "Run as this user, by name or number; needs root");
+  verb->add_option("--user", arguments->user, "Run as this user, by name or number; needs root")->type_name("USER");
   verb->add_flag("--rm", arguments->remove, "Delete the task afterwards, with whatever still runs in it");
 }
 

@@ -101,10 +101,13 @@ void AddTop(CLI::App& app, Cli& cli) {
   CLI::App* verb = AddVerb(app, cli, "top", "Tenants and tasks: use against limit, live",
                            "bulkheadctl top --once --sort memory", [&cli, arguments] { return Top(cli, *arguments); });
   verb->add_flag("--once", arguments->once, "One table, no screen; json and yaml: the tasks as the API has them");
-  verb->add_option("--sort", arguments->sort, "cpu, memory, net, pids or name")
-      ->check([](const std::string& text) { return kSorts.contains(text) ? "" : "use cpu, memory, net, pids or name"; })
+  std::vector<std::string> sorts;
+  sorts.reserve(kSorts.size());
+  for (const auto& [name, by] : kSorts) sorts.push_back(name);
+  OneOf(verb->add_option("--sort", arguments->sort, "What comes first: most used, or names in order"), sorts)
       ->capture_default_str();
   verb->add_option("--interval", arguments->interval, "Seconds between two looks")
+      ->type_name("SECONDS")
       ->check(CLI::Range(0.1, 3600.0))
       ->capture_default_str();
 }

@@ -97,8 +97,9 @@ void AddUsage(CLI::App& app, Cli& cli) {
   CLI::App* verb = AddVerb(app, cli, "usage", "Metered totals by task; also -o csv",
                            "bulkheadctl usage --tenant acme --since 1h -o csv",
                            [&cli, arguments] { return Usage(cli, *arguments); });
-  verb->add_option("--tenant", arguments->tenant, "Only of this tenant");
+  verb->add_option("--tenant", arguments->tenant, "Only of this tenant")->type_name("TENANT");
   verb->add_option("--since", arguments->since, "Only what was used in the last …: 90s, 15m, 1h, 7d")
+      ->type_name("DURATION")
       ->check([](const std::string& text) { return Message(ParseDuration(text).status()); });
 }
 

@@ -40,6 +40,10 @@ Result<std::vector<v1::Object>> LoadManifests(const std::vector<std::string>& pa
 // mapping is written in flow style: SetField(task, "addresses", "[10.0.0.1]"). On error the message is unchanged.
 Status SetField(google::protobuf::Message& message, const std::string& path, const std::string& value);
 
+// Every path that SetField takes, in order of the schema: "limits.memory.max"; of a mapping with keys of the user's
+// "labels.", to be followed by a key.
+std::vector<std::string> SettableFields(const google::protobuf::Descriptor& message);
+
 // The manifest form of an object or any API message, quantities with units where they come out even. What can be
 // parsed comes back equal.
 std::string ToYaml(const google::protobuf::Message& message);

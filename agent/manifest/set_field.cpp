@@ -26,7 +26,29 @@ Result<YamlNode> ParseValue(const std::string& value, bool text, const std::stri
   return documents.empty() ? YamlNode{} : documents.front();
 }
 
+void AddPaths(const google::protobuf::Descriptor& message, const std::string& before, std::vector<std::string>& paths) {
+  for (int i = 0; i < message.field_count(); ++i) {
+    const FieldDescriptor& field = *message.field(i);
+    const std::string path = before + field.name();
+    const bool leaf = field.is_repeated() || field.cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE ||
+                      IsScalarMessage(*field.message_type()) || IsListMessage(*field.message_type());
+    if (field.is_map()) {
+      paths.push_back(path + ".");
+    } else if (leaf) {
+      paths.push_back(path);
+    } else {
+      AddPaths(*field.message_type(), path + ".", paths);
+    }
+  }
+}
+
 }  // namespace
+
+std::vector<std::string> SettableFields(const google::protobuf::Descriptor& message) {
+  std::vector<std::string> paths;
+  AddPaths(message, "", paths);
+  return paths;
+}
 
 Status SetField(ProtoMessage& message, const std::string& path, const std::string& value) {
   if (path.empty()) return InvalidArgument("the path of the field to set is empty: write limits.memory.max");

@@ -143,8 +143,8 @@ TEST_F(CtlTest, MistakesOnTheCommandLineAreUsageErrors) {
 }
 
 TEST(Ctl, EveryVerbHasHelpWithAnExample) {
-  for (const char* verb :
-       {"status", "apply", "delete", "get", "describe", "run", "attach", "top", "usage", "events", "version"}) {
+  for (const char* verb : {"status", "apply", "delete", "get", "describe", "run", "attach", "top", "usage", "events",
+                           "completion", "version"}) {
     const Output output = Ctl({verb, "--help"});
     EXPECT_EQ(output.code, kDone) << verb;
     EXPECT_THAT(output.out, HasSubstr(std::string("Example: bulkheadctl ") + verb));

@@ -54,5 +54,17 @@ TEST(SetField, ErrorsNameThePathAndChangeNothing) {
   EXPECT_EQ(task.SerializeAsString(), BaseTask().SerializeAsString());
 }
 
+TEST(SetField, TakesEveryPathThatIsListedAsSettable) {
+  const std::vector<std::string> paths = SettableFields(*v1::Task::descriptor());
+  EXPECT_THAT(paths, testing::IsSupersetOf({"limits.cpu.max", "limits.memory.max", "addresses", "labels."}));
+  for (const std::string& path : paths) {
+    v1::Task task;
+    const std::string full = path.ends_with('.') ? path + "key" : path;
+    const Status one = SetField(task, full, "1");
+    const Status list = SetField(task, full, "[]");
+    EXPECT_TRUE(one.ok() || list.ok()) << path << ": " << Message(one);
+  }
+}
+
 }  // namespace
 }  // namespace bulkhead
