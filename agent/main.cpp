@@ -26,6 +26,7 @@ namespace {
 constexpr size_t kInbox = 256;  // requests that may wait
 constexpr size_t kEvents = 10'000;
 constexpr std::chrono::seconds kReconcilePeriod{5};
+constexpr std::chrono::milliseconds kRootPeriod{250};
 
 void SayIfSetAside(const std::string& what, const std::string& file, EventLog& events) {
   if (file.empty()) return;
@@ -113,6 +114,7 @@ Status RunAgent(const v1::Config& config) {
       google::protobuf::util::TimeUtil::DurationToNanoseconds(config.usage().interval()));
   BULKHEAD_RETURN_IF_ERROR(loop->AddTimer(interval, [&] { meter->Round(); }));
   BULKHEAD_RETURN_IF_ERROR(loop->AddTimer(kReconcilePeriod, [&] { engine.Reconcile(); }));
+  BULKHEAD_RETURN_IF_ERROR(loop->AddTimer(kRootPeriod, [&] { engine.WatchRoot(); }));
   BULKHEAD_RETURN_IF_ERROR(FeedWatchdog(*loop));
 
   ready = true;

@@ -78,6 +78,10 @@ class Engine {
   // Compares desired with kernel and repairs; one event per repair. For a timer.
   void Reconcile();
 
+  // Looks at the top cgroup only, and reconciles at once when it is gone or another one, which has no wall yet. For a
+  // timer that ticks several times a second.
+  void WatchRoot();
+
   const DesiredState& desired() const { return desired_; }
   ObjectState StateOf(const TenantId& tenant) const;
   ObjectState StateOf(const TaskId& task) const;

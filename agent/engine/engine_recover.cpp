@@ -1,4 +1,5 @@
 // Recover and Reconcile: the same repair, once after a start and then at every tick.
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
@@ -47,6 +48,11 @@ void Engine::Reconcile() {
   if (read.ok()) EnforceAll("repaired");
 }
 
+void Engine::WatchRoot() {
+  const auto root = parts_.tree.Root();
+  if (root.ok() ? root->id != root_id_ : root.status().code() == StatusCode::kNotFound) Reconcile();
+}
+
 // What a killed agent had begun to remove; the first time that the kernel can be read. Nothing else may come before, or
 // it would be made whole again. Objects that cannot be removed now are reported and stay.
 Status Engine::FinishRemovals() {
@@ -71,8 +77,15 @@ Status Engine::EnsureRoot(const std::string& event) {
     root = parts_.tree.Root();
   }
   BULKHEAD_RETURN_IF_ERROR(root.status());
-  if (root_id_ != 0 && root->id != root_id_)
-    parts_.events.Add(event, "", "the top cgroup was removed: everything in it is made anew");
+  if (root_id_ != 0 && root->id != root_id_) {
+    const auto lived = std::count_if(have_.cgroups().begin(), have_.cgroups().end(), [](const auto& entry) {
+      return entry.second.populated && ParseTaskId(entry.first.value).ok();
+    });
+    parts_.events.Add(event, "",
+                      fmt::format("the top cgroup was removed, and with it the processes of {} tasks: everything in it "
+                                  "is made anew",
+                                  lived));
+  }
   root_id_ = root->id;
   const Status attached = parts_.maps.CheckAttached();
   if (attached.ok()) return attached;

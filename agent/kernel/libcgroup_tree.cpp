@@ -17,6 +17,7 @@
 namespace bulkhead {
 namespace {
 
+constexpr char kTenantsUnit[] = "bulkhead-tenants.service";
 constexpr char kDelegated[] = "bulkhead.slice/bulkhead-tenants.service";
 constexpr char kHolder[] = "holder";  // the child of the delegated cgroup that keeps its unit alive
 constexpr char kDefaultRoot[] = "bulkhead";
@@ -105,6 +106,7 @@ bool IsTask(const CgroupPath& path) { return path.value.find('/') != std::string
 LibcgroupTree::LibcgroupTree(std::unique_ptr<CgroupMounts> mounts, std::string root)
     : mounts_(std::move(mounts)),
       root_(std::move(root)),
+      delegated_(root_.substr(root_.rfind('/') + 1) == kTenantsUnit),
       limits_(*mounts_, root_, HeldCgroups()),
       processes_(*mounts_) {}
 
@@ -149,12 +151,25 @@ Status LibcgroupTree::CheckName(const CgroupPath& path) const {
   const std::string tenant = path.value.substr(0, slash);
   BULKHEAD_RETURN_IF_ERROR(ValidateName(tenant, "cgroup"));
   if (slash != std::string::npos) BULKHEAD_RETURN_IF_ERROR(ValidateName(path.value.substr(slash + 1), "cgroup"));
-  if (root_ == kDelegated && tenant == kHolder)
+  if (delegated_ && tenant == kHolder)
     return FailedPrecondition("the name \"holder\" is taken by bulkhead-tenants.service");
   return Ok();
 }
 
-Result<CgroupInfo> LibcgroupTree::Root() { return Info(CgroupPath{}); }
+Result<CgroupInfo> LibcgroupTree::Root() {
+  if (delegated_) BULKHEAD_RETURN_IF_ERROR(CheckDelegated());
+  return Info(CgroupPath{});
+}
+
+// systemd makes the directory first and starts the holder in it next, which then makes way for tenants: until it has, a
+// controller that is enabled would keep systemd from starting it (no process beside enabled controllers), for good.
+// Without a holder, long after, controllers are still enabled.
+Status LibcgroupTree::CheckDelegated() const {
+  if (IsDirectory(mounts_->unified(), root_ + "/" + kHolder)) return Ok();
+  auto enabled = ReadFileAt(mounts_->unified().top.get(), root_ + "/cgroup.subtree_control");
+  if (enabled.ok() && !Trim(*enabled).empty()) return Ok();
+  return Errno(ENOENT, fmt::format("{} has not set up its cgroup {}", kTenantsUnit, root_));
+}
 
 Result<CgroupInfo> LibcgroupTree::Info(const CgroupPath& path) {
   BULKHEAD_RETURN_IF_ERROR(CheckName(path));
@@ -195,6 +210,9 @@ Status LibcgroupTree::Create(const CgroupPath& path) {
 
 Status LibcgroupTree::CreateAt(const CgroupPath& path) {
   const std::string cgroup = Relative(path);
+  if (path.value.empty() && delegated_ && !CheckDelegated().ok())
+    return FailedPrecondition(fmt::format("{} has not set up its cgroup {}: waiting for it; see systemctl status {}",
+                                          kTenantsUnit, root_, kTenantsUnit));
   if (!IsTask(path)) {
     if (!path.value.empty() && !IsDirectory(mounts_->unified(), root_)) return Errno(ENOENT, "the top cgroup is gone");
     const bool with_libcgroup = path.value.empty() || mounts_->hybrid();

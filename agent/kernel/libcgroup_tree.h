@@ -25,10 +25,11 @@ class LibcgroupTree final : public CgroupTree {
   // tenants and tasks whose creation a crash cut short.
   // `root`: "auto" = the cgroup of bulkhead-tenants.service where systemd has made it, else "bulkhead"; or a path below
   // each hierarchy's top ("bulkhead", "machine/bulkhead"). InvalidArgument for a path that is empty, absolute, a
-  // hierarchy's top or climbs with "..".
+  // hierarchy's top or climbs with "..". The cgroup of bulkhead-tenants.service, under any path, is systemd's to make:
+  // FailedPrecondition until that unit has set it up.
   static Result<std::unique_ptr<LibcgroupTree>> Create(const std::string& root);
 
-  Result<CgroupInfo> Root() override;
+  Result<CgroupInfo> Root() override;  // kNotFound also for a delegated root that its unit has not set up (again) yet
   Result<std::vector<CgroupPath>> List() override;
   Result<CgroupInfo> Info(const CgroupPath& path) override;
   // Through libcgroup: the root, with missing parents and their controllers, and on hybrid hosts the tenants. By one
@@ -66,10 +67,12 @@ class LibcgroupTree final : public CgroupTree {
   Status MakeDirectories(const std::string& cgroup, bool with_libcgroup);
   Status EnableControllers(const std::string& cgroup);
   Status CheckName(const CgroupPath& path) const;
+  Status CheckDelegated() const;
   Status RemoveFrom(const CgroupHierarchy& hierarchy, const std::string& cgroup, bool with_libcgroup);
 
   std::unique_ptr<CgroupMounts> mounts_;  // at a fixed address: limits_ and processes_ refer to it
   std::string root_;                      // relative to every hierarchy's top
+  bool delegated_;                        // the root is systemd's to make, never ours
   LimitIo limits_;
   ProcessMover processes_;
 };

@@ -1,4 +1,5 @@
 // Cgroups in several hierarchies: made whole, completed when half, gone without a trace.
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -88,6 +89,31 @@ TEST_F(CgroupStructure, ARootMayLieDeeper) {
   EXPECT_EQ(*(*second)->SetLimit(kWeb, LimitKind::kPidsMax, 5), 5u);
   for (const auto& hierarchy : tree().mounts().all())
     EXPECT_TRUE(std::filesystem::exists(hierarchy.mount_point + "/" + deeper + "/acme/web"));
+}
+
+// While systemd starts the unit anew its cgroup is there before the holder is: a hand laid on it then is one too many.
+TEST_F(CgroupStructure, ADelegatedRootIsNotTouchedBeforeItsUnitHasSetItUp) {
+  const std::string delegated = scratch_->root() + "/bulkhead-tenants.service";
+  const int unified = tree().mounts().unified().top.get();
+  const auto refused = [&] {
+    const auto refusal = LibcgroupTree::Create(delegated);
+    EXPECT_THAT(refusal, StatusIs(StatusCode::kFailedPrecondition, ::testing::HasSubstr("waiting for it")));
+  };
+  refused();
+  EXPECT_NE(::faccessat(unified, delegated.c_str(), F_OK, 0), 0);
+  ASSERT_EQ(::mkdirat(unified, delegated.c_str(), 0755), 0);
+  refused();
+  ASSERT_EQ(::mkdirat(unified, (delegated + "/holder").c_str(), 0755), 0);
+  auto second = LibcgroupTree::Create(delegated);
+  ASSERT_THAT(second, IsOk());
+  EXPECT_THAT((*second)->Root(), IsOk());
+  ASSERT_EQ(::unlinkat(unified, (delegated + "/holder").c_str(), AT_REMOVEDIR), 0);
+  ASSERT_EQ(::unlinkat(unified, delegated.c_str(), AT_REMOVEDIR), 0);
+  EXPECT_THAT((*second)->Root(), StatusIs(StatusCode::kNotFound, ::testing::HasSubstr(delegated)));
+  ASSERT_EQ(::mkdirat(unified, delegated.c_str(), 0755), 0);
+  EXPECT_THAT((*second)->Root(), StatusIs(StatusCode::kNotFound, ::testing::HasSubstr(delegated)));
+  EXPECT_THAT((*second)->Create(CgroupPath{}),
+              StatusIs(StatusCode::kFailedPrecondition, ::testing::HasSubstr("waiting")));
 }
 
 TEST_F(CgroupStructure, WhatACrashLeftHalfMadeIsCompletedByCreate) {

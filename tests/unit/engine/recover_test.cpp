@@ -186,6 +186,21 @@ TEST(Reconcile, RemovedTopCgroupIsRebuiltWithEverythingInIt) {
   EXPECT_THAT(node.EventsOf("repaired"), Contains(HasSubstr("top cgroup was removed")));
 }
 
+TEST(Reconcile, AnotherTopCgroupGetsItsWallsWithoutWaitingForTheTick) {
+  FakeNode node;
+  Prepare(node);
+  node.tree.AddProcess(PathOf(kWebId));
+  node.engine->Reconcile();
+  const uint64_t steps = node.steps.count();
+  node.engine->WatchRoot();
+  EXPECT_EQ(node.steps.count(), steps) << "nothing happened, nothing is done";
+  node.tree.RemoveBehind({""});
+  node.engine->WatchRoot();
+  EXPECT_EQ(node.engine->NodeState().enforcement, Enforcement::kEnforced);
+  EXPECT_EQ(node.engine->StateOf(kWebId).enforcement, Enforcement::kEnforced);
+  EXPECT_THAT(node.EventsOf("repaired"), Contains(HasSubstr("the processes of 1 tasks")));
+}
+
 TEST(Reconcile, UnknownCgroupsAreShownAndLeftAlone) {
   FakeNode node;
   Prepare(node);
