@@ -1,6 +1,7 @@
 // Where the data plane cannot stand, and what it does with what an earlier process left.
 #include "agent/kernel/bpf_policy.h"
 
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -8,8 +9,10 @@
 #include <filesystem>
 
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
+#include <policy.skel.h>
 
 #include "tests/support/builders.h"
 #include "tests/support/lab.h"
@@ -26,6 +29,26 @@ CompiledPolicy OnePrefix() {
   policy.classes[{Direction::kEgress, kFirstPrefixClass}] = {{0, true, 0, 65535, 1}};
   policy.prefixes = {{Direction::kEgress, Prefix("10.0.0.0/8"), kFirstPrefixClass}};
   return policy;
+}
+
+void KeepOnly(std::initializer_list<int> capabilities) {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct data[2]{};
+  for (const int capability : capabilities) data[capability / 32].permitted |= 1u << capability % 32;
+  for (auto& word : data) word.effective = word.permitted;
+  if (::syscall(SYS_capset, &header, data) != 0) ::_exit(100);
+}
+
+// What the agent does, but for looking at its capabilities first: loads every program and attaches one. 0, or 1.
+int LoadAndAttach(const std::string& root) {
+  libbpf_set_print(nullptr);
+  policy_bpf* object = policy_bpf__open();
+  if (!object || policy_bpf__load(object) != 0) return 1;
+  const UniqueFd cgroup(::open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const UniqueFd link(
+      bpf_link_create(bpf_program__fd(object->progs.egress), cgroup.get(), BPF_CGROUP_INET_EGRESS, nullptr));
+  policy_bpf__destroy(object);
+  return link.valid() ? 0 : 1;
 }
 
 class BpfPolicyTest : public ::testing::Test {
@@ -74,10 +97,7 @@ TEST_F(BpfPolicyTest, AncestorWithAnExclusiveProgramIsNamed) {
 
 TEST_F(BpfPolicyTest, MissingCapabilitiesAreNamed) {
   const int result = lab_->Run("", [&] {
-    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
-    __user_cap_data_struct data[2]{};
-    data[0].effective = data[0].permitted = 1u << CAP_NET_ADMIN;
-    if (::syscall(SYS_capset, &header, data) != 0) return 2;
+    KeepOnly({CAP_NET_ADMIN});
     const auto made = BpfPolicy::Create(lab_->root(), lab_->bpffs());
     if (made.status().code() != StatusCode::kPermissionDenied) return 3;
     return Message(made.status()).find("CAP_BPF") == std::string::npos ? 4 : 0;
@@ -87,16 +107,25 @@ TEST_F(BpfPolicyTest, MissingCapabilitiesAreNamed) {
 
 TEST_F(BpfPolicyTest, BpfPerfmonAndNetAdminSuffice) {
   const int result = lab_->Run("", [&] {
-    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
-    __user_cap_data_struct data[2]{};
-    data[0].effective = data[0].permitted = 1u << CAP_NET_ADMIN;
-    data[1].effective = data[1].permitted = 1u << (CAP_BPF - 32) | 1u << (CAP_PERFMON - 32);
-    if (::syscall(SYS_capset, &header, data) != 0) return 2;
+    KeepOnly({CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN});
     const auto made = BpfPolicy::Create(lab_->root(), lab_->bpffs());
     if (!made.ok()) fmt::print(stderr, "{}\n", Message(made.status()));
     return made.ok() ? 0 : 3;
   });
   EXPECT_EQ(result, 0);
+}
+
+TEST_F(BpfPolicyTest, TheKernelRefusesEveryTwoOfTheThree) {
+  const auto with = [&](std::initializer_list<int> capabilities) {
+    return lab_->Run("", [&] {
+      KeepOnly(capabilities);
+      return LoadAndAttach(lab_->root());
+    });
+  };
+  EXPECT_EQ(with({CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN}), 0) << "the attempt itself works";
+  EXPECT_EQ(with({CAP_PERFMON, CAP_NET_ADMIN}), 1);
+  EXPECT_EQ(with({CAP_BPF, CAP_NET_ADMIN}), 1);
+  EXPECT_EQ(with({CAP_BPF, CAP_PERFMON}), 1);
 }
 
 TEST_F(BpfPolicyTest, PolicyThatWasNotFinishedIsCollectedAtTheNextStart) {
