@@ -4,20 +4,21 @@
 #include <cstdlib>
 
 #include <fmt/format.h>
-#include <google/protobuf/util/time_util.h>
 
 #include "agent/base/clock.h"
 #include "agent/base/event_loop.h"
 #include "agent/base/host.h"
 #include "agent/base/log.h"
+#include "agent/daemon/controller_link.h"
+#include "agent/daemon/live_config.h"
 #include "agent/daemon/meter.h"
+#include "agent/daemon/reloader.h"
 #include "agent/daemon/startup.h"
 #include "agent/engine/engine.h"
 #include "agent/kernel/bpf_policy.h"
 #include "agent/kernel/kernel_usage.h"
 #include "agent/kernel/libcgroup_tree.h"
 #include "agent/rpc/convert.h"
-#include "agent/rpc/report_client.h"
 #include "agent/rpc/server.h"
 
 namespace bulkhead {
@@ -34,26 +35,15 @@ void SayIfSetAside(const std::string& what, const std::string& file, EventLog& e
   events.Add("degraded", "", fmt::format("the {} was corrupt: it is kept as {}", what, file));
 }
 
-Result<std::unique_ptr<ReportClient>> StartReport(const v1::Config& config, const NodeFacts& facts, Ledger& ledger,
-                                                  EventLoop& loop) {
-  if (config.controller().address().empty()) return nullptr;
-  const v1::TlsConfig& tls = config.controller().tls();
-  return ReportClient::Start({.address = config.controller().address(),
-                              .tls_ca = tls.ca(),
-                              .tls_cert = tls.cert(),
-                              .tls_key = tls.key(),
-                              .node_id = facts.node_id,
-                              .boot_id = facts.boot_id},
-                             ledger, [&loop](std::function<void()> work) { return loop.Post(std::move(work)); });
-}
-
-Status RunAgent(const v1::Config& config) {
+Status RunAgent(const Flags& flags, const v1::Config& config) {
   BULKHEAD_RETURN_IF_ERROR(log::SetLevel(config.log().level()));
   (void)std::signal(SIGPIPE, SIG_IGN);
   RaiseDescriptorLimit();  // before the tree takes its share
   BULKHEAD_ASSIGN(const auto loop, EventLoop::Create(kInbox));
   for (const int signal : {SIGTERM, SIGINT})  // before any thread is born
     BULKHEAD_RETURN_IF_ERROR(loop->AddSignal(signal, [&] { loop->Stop(); }));
+  std::unique_ptr<Reloader> reloader;
+  BULKHEAD_RETURN_IF_ERROR(loop->AddSignal(SIGHUP, [&] { reloader->Request([](const auto&) {}); }));
   BULKHEAD_ASSIGN(const UniqueFd lock, LockState(config.paths().state()));
 
   const SystemClock clock;
@@ -68,10 +58,8 @@ Status RunAgent(const v1::Config& config) {
                         .baseline = baseline,
                         .started = clock.Wall()};
   // Before the data plane is touched: a socket in use means that another agent enforces.
-  BULKHEAD_ASSIGN(auto listener, Listener::Create({.path = config.paths().socket(),
-                                                   .rules = {.read_group = config.listen().read_group(),
-                                                             .admin_group = config.listen().admin_group(),
-                                                             .tenant_root = tree->root_cgroup()}}));
+  BULKHEAD_ASSIGN(auto listener,
+                  Listener::Create({.path = config.paths().socket(), .rules = RulesOf(config, tree->root_cgroup())}));
   BULKHEAD_ASSIGN(const auto maps, BpfPolicy::Create(tree->root_path(), config.paths().bpffs()));
   EventLog events(clock, kEvents);
   std::string aside;
@@ -85,14 +73,14 @@ Status RunAgent(const v1::Config& config) {
   KernelUsage usage(*tree, *maps, clock);
   TenantMeter tenants(usage);
   Sampler sampler(usage, *ledger, clock, boot_id);
-  std::unique_ptr<ReportClient> report;
+  ControllerLink controller(facts, *ledger, *loop);
   std::unique_ptr<Meter> meter;
   bool ready = false;
   Engine engine({.tree = *tree, .maps = *maps, .store = *store, .clock = clock, .events = events}, baseline,
                 [&](const LiveTask& task) { meter->Final(task); });
   meter = std::make_unique<Meter>(
       Meter::Parts{.engine = engine, .sampler = sampler, .tenants = tenants, .events = events, .recorded = [&] {
-                     if (report) report->Wake();
+                     controller.Wake();
                    }});
   NodeApi api({.engine = engine,
                .events = events,
@@ -101,29 +89,43 @@ Status RunAgent(const v1::Config& config) {
                .clock = clock,
                .read_tenant = [&](const TenantId& tenant) { return tenants.Read(tenant); },
                .map_use = [&] { return maps->Use(); },
-               .controller = [&] { return report ? report->State() : v1::ControllerState(); },
-               .ready = [&] { return ready; }},
+               .controller = [&] { return controller.State(); },
+               .ready = [&] { return ready; },
+               .load = [&] { return reloader->state(); },
+               .reload = [&](ReloadDone done) { reloader->Request(std::move(done)); }},
               facts);
   BULKHEAD_ASSIGN(auto server, Server::Start(std::move(listener), *loop, api));
 
   BULKHEAD_RETURN_IF_ERROR(Annotate(engine.Recover(), "recover the desired state"));
   BULKHEAD_RETURN_IF_ERROR(meter->Recover());
-  ApplyManifests(config.paths().manifests(), engine, events);
-  BULKHEAD_ASSIGN(report, StartReport(config, facts, *ledger, *loop));
-  const std::chrono::nanoseconds interval(
-      google::protobuf::util::TimeUtil::DurationToNanoseconds(config.usage().interval()));
-  BULKHEAD_RETURN_IF_ERROR(loop->AddTimer(interval, [&] { meter->Round(); }));
-  BULKHEAD_RETURN_IF_ERROR(loop->AddTimer(kReconcilePeriod, [&] { engine.Reconcile(); }));
-  BULKHEAD_RETURN_IF_ERROR(loop->AddTimer(kRootPeriod, [&] { engine.WatchRoot(); }));
+  BULKHEAD_ASSIGN(const auto sampling, loop->AddTimer(SamplingPeriod(config), [&] { meter->Round(); }));
+  BULKHEAD_RETURN_IF_ERROR(loop->AddTimer(kReconcilePeriod, [&] { engine.Reconcile(); }).status());
+  BULKHEAD_RETURN_IF_ERROR(loop->AddTimer(kRootPeriod, [&] { engine.WatchRoot(); }).status());
+  LiveConfig live({.loop = *loop,
+                   .sampling = sampling,
+                   .ledger = *ledger,
+                   .server = *server,
+                   .controller = controller,
+                   .tenant_root = tree->root_cgroup()},
+                  config);
+  BULKHEAD_ASSIGN(
+      reloader,
+      Reloader::Start(
+          {.core = *loop, .engine = engine, .events = events, .clock = clock, .config = live, .read_config = [&] {
+             return ReadConfig(flags);
+           }}));
+  reloader->ApplyManifests();
+  BULKHEAD_RETURN_IF_ERROR(controller.Set(config.controller()));
   BULKHEAD_RETURN_IF_ERROR(FeedWatchdog(*loop));
 
   ready = true;
   server->SetServing(true);
-  NotifyReady();
+  NotifyReady(reloader->state().error);
   log::Info("ready", {{"version", BULKHEAD_VERSION}, {"node", facts.node_id}, {"cgroups", facts.cgroup_mode}});
   const Status ran = loop->Run();
   NotifyStopping();
-  if (report) report->Stop();
+  reloader->Stop();
+  controller.Stop();
   server.reset();  // cancels what is under way; walls and meters in the kernel stay
   log::Info("stopped: every wall goes on standing");
   return ran;
@@ -136,7 +138,8 @@ int main(int argc, char** argv) {
   bulkhead::Flags flags;
   if (const auto code = bulkhead::ParseFlags(argc, argv, flags)) return *code;
   const auto config = bulkhead::ReadConfig(flags);
-  const bulkhead::Status done = !config.ok() || flags.check_config ? config.status() : bulkhead::RunAgent(*config);
+  const bulkhead::Status done =
+      !config.ok() || flags.check_config ? config.status() : bulkhead::RunAgent(flags, *config);
   if (done.ok()) return EXIT_SUCCESS;
   fmt::print(stderr, "bulkheadd: {}\n", bulkhead::Message(done));
   return EXIT_FAILURE;

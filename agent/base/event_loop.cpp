@@ -16,6 +16,13 @@
 #include "agent/base/unique_fd.h"
 
 namespace bulkhead {
+namespace {
+
+uint64_t Microseconds(std::chrono::nanoseconds period) {
+  return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(period).count());
+}
+
+}  // namespace
 
 struct EventLoop::Impl {
   struct Timer {
@@ -97,15 +104,22 @@ Status EventLoop::Post(Closure closure) {
   return Ok();
 }
 
-Status EventLoop::AddTimer(std::chrono::nanoseconds period, Closure closure) {
+Result<EventLoop::TimerId> EventLoop::AddTimer(std::chrono::nanoseconds period, Closure closure) {
   auto timer = std::make_unique<Impl::Timer>();
-  timer->period_usec = static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(period).count());
+  timer->period_usec = Microseconds(period);
   timer->closure = std::move(closure);
   const int error = sd_event_add_time_relative(impl_->event, &timer->source, CLOCK_MONOTONIC, timer->period_usec, 1000,
                                                &Impl::OnTimer, timer.get());
   if (error < 0) return Errno(-error, "add timer");
   impl_->timers.push_back(std::move(timer));
-  return Ok();
+  return impl_->timers.size() - 1;
+}
+
+Status EventLoop::SetPeriod(TimerId timer, std::chrono::nanoseconds period) {
+  Impl::Timer& known = *impl_->timers.at(timer);
+  known.period_usec = Microseconds(period);
+  const int error = sd_event_source_set_time_relative(known.source, known.period_usec);
+  return error < 0 ? Errno(-error, "set timer") : Ok();
 }
 
 Status EventLoop::AddSignal(int signal, Closure closure) {

@@ -14,6 +14,7 @@ namespace bulkhead {
 class EventLoop {
  public:
   using Closure = std::function<void()>;
+  using TimerId = size_t;
 
   // At most inbox_capacity posted closures wait at a time.
   static Result<std::unique_ptr<EventLoop>> Create(size_t inbox_capacity);
@@ -26,7 +27,9 @@ class EventLoop {
   Status Post(Closure closure);
 
   // Calls `closure` every `period` until the loop ends; late ticks are not made up for.
-  Status AddTimer(std::chrono::nanoseconds period, Closure closure);
+  Result<TimerId> AddTimer(std::chrono::nanoseconds period, Closure closure);
+  // From now on every `period`; the first time one period from now.
+  Status SetPeriod(TimerId timer, std::chrono::nanoseconds period);
   // Blocks the signal in the calling thread and calls `closure` when it arrives. Add before starting other threads.
   Status AddSignal(int signal, Closure closure);
   // Calls `closure` while `fd` is readable. The fd stays the caller's.

@@ -52,6 +52,11 @@ Status SetLevel(const std::string& level) {
   return InvalidArgument(fmt::format("log level \"{}\": use debug, info, warning or error", level));
 }
 
+std::string Level() {
+  const auto name = spdlog::level::to_string_view(Logger().level());
+  return {name.data(), name.size()};
+}
+
 void Debug(const std::string& message, Fields fields) { Write(spdlog::level::debug, message, fields); }
 void Info(const std::string& message, Fields fields) { Write(spdlog::level::info, message, fields); }
 void Warning(const std::string& message, Fields fields) { Write(spdlog::level::warn, message, fields); }

@@ -23,6 +23,7 @@ using Fields = std::initializer_list<Field>;
 
 // "debug", "info", "warning", "error"; anything else is InvalidArgument. Default: info.
 Status SetLevel(const std::string& level);
+std::string Level();
 
 void Debug(const std::string& message, Fields fields = {});
 void Info(const std::string& message, Fields fields = {});

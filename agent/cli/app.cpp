@@ -42,6 +42,8 @@ void AddAll(CLI::App& app, Cli& cli) {
   AddTop(app, cli);
   AddUsage(app, cli);
   AddEvents(app, cli);
+  AddReload(app, cli);
+  AddLogLevel(app, cli);
   AddCompletion(app, cli);
   AddVersion(app, cli);
 }

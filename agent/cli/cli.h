@@ -56,6 +56,8 @@ void AddDelete(CLI::App& app, Cli& cli);
 void AddDescribe(CLI::App& app, Cli& cli);
 void AddEvents(CLI::App& app, Cli& cli);
 void AddGet(CLI::App& app, Cli& cli);
+void AddLogLevel(CLI::App& app, Cli& cli);
+void AddReload(CLI::App& app, Cli& cli);
 void AddRun(CLI::App& app, Cli& cli);
 void AddStatus(CLI::App& app, Cli& cli);
 void AddTop(CLI::App& app, Cli& cli);

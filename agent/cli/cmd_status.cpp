@@ -1,6 +1,7 @@
 #include <CLI/CLI.hpp>
 
 #include <ctime>
+#include <sstream>
 
 #include <fmt/format.h>
 
@@ -18,6 +19,14 @@ std::string ControllerLine(const v1::ControllerState& controller) {
     return fmt::format("{}, connected, {} records to send", controller.address(), Count(behind));
   return fmt::format("{}, not connected ({}), {} records wait here", controller.address(), controller.error(),
                      Count(behind));
+}
+
+std::string LoadLine(const v1::LoadState& load) {
+  const std::string when = LocalTime(load.time().seconds());
+  if (load.error().empty()) return fmt::format("read {}, all of them in force", when);
+  const std::string since =
+      load.has_success_time() ? "those of " + LocalTime(load.success_time().seconds()) + " hold" : "see the errors";
+  return fmt::format("read {}, not in force as written; {}:", when, since);
 }
 
 const char* BaselineName(v1::NetworkBaseline baseline) {
@@ -47,6 +56,12 @@ void Write(const Cli& cli, const v1::GetNodeResponse& node) {
   line("Network", fmt::format("baseline {}", BaselineName(node.baseline())));
   line("Objects", fmt::format("{} tenants, {} tasks, {} policies", node.tenants(), node.tasks(), node.policies()));
   line("Controller", ControllerLine(node.controller()));
+  line("Files", LoadLine(node.load()));
+  std::istringstream errors(node.load().error());
+  for (std::string error; std::getline(errors, error);) line("", "- " + Paint(error, Color::kBad, cli.color));
+  for (const std::string& name : node.left_over())
+    line("Left over", fmt::format("{}: no file names it any more; bulkheadctl delete {}", name, name));
+  line("Log", "level " + node.log_level());
   if (cli.format != Format::kWide) return;
   for (const v1::MapUse& use : node.maps())
     line("Map", fmt::format("{}: {} of {}", use.name(), use.used(), use.capacity()));

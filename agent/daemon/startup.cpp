@@ -8,34 +8,22 @@
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <ctime>
 #include <filesystem>
-#include <sstream>
 
 #include <fmt/format.h>
 
 #include "agent/base/file_io.h"
-#include "agent/base/log.h"
 #include "agent/manifest/manifest.h"
-#include "agent/rpc/convert.h"
 
 namespace bulkhead {
 namespace {
 
 constexpr const char* kDefaultConfig = "/etc/bulkhead/bulkheadd.yaml";
 constexpr int kUsageExit = 2;
-
-Result<std::vector<ObjectSpec>> LoadSpecs(const std::string& folder) {
-  BULKHEAD_ASSIGN(const std::vector<ParsedObject> parsed, LoadObjects({folder}));
-  std::vector<ObjectSpec> specs;
-  for (const ParsedObject& object : parsed) {
-    auto spec = DecodeObject(object.object);
-    if (!spec.ok()) return Annotate(spec.status(), fmt::format("{}:{}", object.file, object.line));
-    specs.push_back(*std::move(spec));
-  }
-  return specs;
-}
 
 }  // namespace
 
@@ -84,28 +72,26 @@ Result<UniqueFd> LockState(const std::string& directory) {
       fmt::format("state directory {}: another bulkheadd uses it: stop that one, or set paths.state", directory));
 }
 
-void ApplyManifests(const std::string& folder, Engine& engine, EventLog& events) {
-  std::error_code ignored;  // a folder that cannot be looked at is found again by the reader
-  if (folder.empty() || !std::filesystem::exists(folder, ignored)) return;
-  const auto refuse = [&](const Status& why) {
-    log::Error("manifests not applied: the state of before goes on", {{"folder", folder}, {"why", why}});
-    events.Add("refused", "", fmt::format("manifests of {}: {}", folder, Message(why)));
-  };
-  const auto specs = LoadSpecs(folder);
-  if (!specs.ok()) return refuse(specs.status());
-  if (specs->empty()) return;
-  const auto results = engine.Apply(*specs, {});
-  if (!results.ok()) return refuse(results.status());
-  log::Info("manifests applied", {{"folder", folder}, {"objects", specs->size()}});
+// Without systemd there is nobody to tell.
+void NotifyReloading() {
+  timespec now{};
+  (void)::clock_gettime(CLOCK_MONOTONIC, &now);  // cannot fail
+  (void)::sd_notify(0,
+                    fmt::format("RELOADING=1\nMONOTONIC_USEC={}", now.tv_sec * 1'000'000 + now.tv_nsec / 1000).c_str());
 }
 
-void NotifyReady() { (void)::sd_notify(0, "READY=1"); }        // without systemd there is nobody to tell
-void NotifyStopping() { (void)::sd_notify(0, "STOPPING=1"); }  // as above
+void NotifyReady(const Status& load) {
+  std::string text = load.ok() ? "" : "Not in force as written: " + Message(load);
+  text.resize(std::min(text.find('\n'), text.size()));  // the first of several mistakes
+  (void)::sd_notify(0, fmt::format("READY=1\nSTATUS={}", text).c_str());
+}
+
+void NotifyStopping() { (void)::sd_notify(0, "STOPPING=1"); }
 
 Status FeedWatchdog(EventLoop& loop) {
   uint64_t period_usec = 0;
   if (::sd_watchdog_enabled(0, &period_usec) <= 0) return Ok();
-  return loop.AddTimer(std::chrono::microseconds(period_usec / 3), [] { (void)::sd_notify(0, "WATCHDOG=1"); });
+  return loop.AddTimer(std::chrono::microseconds(period_usec / 3), [] { (void)::sd_notify(0, "WATCHDOG=1"); }).status();
 }
 
 }  // namespace bulkhead

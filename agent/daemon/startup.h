@@ -7,7 +7,6 @@
 #include "agent/base/event_loop.h"
 #include "agent/base/status.h"
 #include "agent/base/unique_fd.h"
-#include "agent/engine/engine.h"
 #include "bulkhead/v1/config.pb.h"
 
 namespace bulkhead {
@@ -29,13 +28,10 @@ void RaiseDescriptorLimit();
 // directory is FailedPrecondition. PermissionDenied and the like when it cannot be written.
 Result<UniqueFd> LockState(const std::string& directory);
 
-// Applies what lies in the manifests folder. A mistake there is logged and an event, and nothing of the folder is
-// applied: the state of before goes on, since walls that stand are better than an agent that does not start.
-void ApplyManifests(const std::string& folder, Engine& engine, EventLog& events);
-
-// systemd, where it started us: ready, stopping, and the watchdog fed from the loop itself, so that a loop that hangs
-// is found out. Else nothing happens.
-void NotifyReady();
+// systemd, where it started us: reading the files again, ready (again) and with what error, stopping, and the watchdog
+// fed from the loop itself, so that a loop that hangs is found out. Else nothing happens. Any thread.
+void NotifyReloading();
+void NotifyReady(const Status& load);  // of configuration and manifests; shown by systemctl status
 void NotifyStopping();
 Status FeedWatchdog(EventLoop& loop);
 

@@ -33,7 +33,7 @@ Result<std::vector<std::string>> Engine::Delete(const std::string& kind, const s
   if (kind != "tenant" && kind != "task" && kind != "policy")
     return InvalidArgument(fmt::format("kind: \"{}\" is not tenant, task or policy", kind));
   if (!Find(desired_, key)) return NotFound(fmt::format("there is no {} {}", kind, name));
-  BULKHEAD_ASSIGN(const std::vector<ObjectResult> results, RunBatch({}, {key}));
+  BULKHEAD_ASSIGN(const std::vector<ObjectResult> results, RunBatch({}, {key}, false));
   BULKHEAD_RETURN_IF_ERROR(results.front().error);
   return results.front().steps;
 }

@@ -34,6 +34,9 @@ enum class Enforcement { kEnforced, kDegraded, kFailed };
 struct ApplyOptions {
   bool validate_only = false;
   bool prune = false;
+  // The objects are all that the manifests folder names now. Others that it named before are left over: they stay, and
+  // are told once by an event and by LeftOver until they are deleted, applied by a client, or named again.
+  bool manifests = false;
 };
 
 // What the kernel says of a tenant or task, read when asked.
@@ -85,6 +88,7 @@ class Engine {
   const DesiredState& desired() const { return desired_; }
   ObjectState StateOf(const TenantId& tenant) const;
   ObjectState StateOf(const TaskId& task) const;
+  std::vector<ObjectKey> LeftOver() const;
   ObjectState NodeState() const;  // enforcement and reasons of the node as a whole
   std::vector<LiveTask> LiveTasks() const;
 
@@ -96,7 +100,7 @@ class Engine {
   Result<std::vector<ObjectResult>> Simulate(const std::vector<ObjectSpec>& objects,
                                              const std::vector<ObjectKey>& removals, const PolicyCache& policies) const;
   Result<std::vector<ObjectResult>> RunBatch(const std::vector<ObjectSpec>& objects,
-                                             const std::vector<ObjectKey>& removals);
+                                             const std::vector<ObjectKey>& removals, bool manifests);
   Result<DesiredState> Validate(const std::vector<ObjectSpec>& objects, const std::vector<ObjectKey>& removals) const;
   Result<PolicyCache> CompileAhead(const std::vector<ObjectSpec>& objects, const std::vector<ObjectKey>& removals,
                                    const DesiredState& target) const;
@@ -105,6 +109,7 @@ class Engine {
   Status Refresh(const std::vector<ObjectSpec>& objects, const std::vector<ObjectKey>& removals);
   void Settle(const std::vector<StateChange>& changes);
   void Report(const std::vector<ObjectResult>& results);
+  void NoteManifests(const std::vector<ObjectResult>& results, bool manifests);
 
   Status EnsureRoot(const std::string& event);
   Status FinishRemovals();
@@ -131,7 +136,8 @@ class Engine {
 
   std::vector<ObjectKey> removing_;            // begun before this start and not finished
   std::map<ObjectKey, std::string> failures_;  // of the last repair, by object; kind "node" for the node
-  std::vector<StateChange> unsaved_;           // what the store could not take after the kernel had changed
+  ManifestObjects manifests_;
+  std::vector<StateChange> unsaved_;  // what the store could not take after the kernel had changed
 };
 
 }  // namespace bulkhead

@@ -10,7 +10,7 @@ namespace bulkhead {
 Result<std::vector<ObjectResult>> Engine::Apply(const std::vector<ObjectSpec>& objects, const ApplyOptions& options) {
   BULKHEAD_RETURN_IF_ERROR(CheckDuplicates(objects));
   const std::vector<ObjectKey> removals = options.prune ? AllBut(objects) : std::vector<ObjectKey>{};
-  if (!options.validate_only) return RunBatch(objects, removals);
+  if (!options.validate_only) return RunBatch(objects, removals, options.manifests);
   BULKHEAD_ASSIGN(const DesiredState target, Validate(objects, removals));
   BULKHEAD_ASSIGN(const PolicyCache policies, CompileAhead(objects, removals, target));
   BULKHEAD_RETURN_IF_ERROR(Refresh(objects, removals));
@@ -18,7 +18,7 @@ Result<std::vector<ObjectResult>> Engine::Apply(const std::vector<ObjectSpec>& o
 }
 
 Result<std::vector<ObjectResult>> Engine::RunBatch(const std::vector<ObjectSpec>& objects,
-                                                   const std::vector<ObjectKey>& removals) {
+                                                   const std::vector<ObjectKey>& removals, bool manifests) {
   BULKHEAD_RETURN_IF_ERROR(FinishRemovals());
   BULKHEAD_ASSIGN(const DesiredState target, Validate(objects, removals));
   BULKHEAD_ASSIGN(PolicyCache policies, CompileAhead(objects, removals, target));
@@ -35,6 +35,7 @@ Result<std::vector<ObjectResult>> Engine::RunBatch(const std::vector<ObjectSpec>
   Settle(batch.Settlement());
   const std::vector<ObjectResult> results = batch.Results();
   Report(results);
+  NoteManifests(results, manifests);
   return results;
 }
 

@@ -15,6 +15,7 @@ Status Engine::Recover() {
   desired_ = std::move(loaded.desired);
   uids_ = std::move(loaded.task_uids);
   removing_ = std::move(loaded.removing);
+  manifests_ = std::move(loaded.manifests);
   if (!parts_.store.set_aside().empty())
     parts_.events.Add("degraded", "",
                       fmt::format("the state was unreadable and is set aside as {}: what the kernel holds stays "

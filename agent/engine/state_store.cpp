@@ -55,6 +55,10 @@ Result<std::unique_ptr<StateStore>> StateStore::Open(const std::string& path, Sp
     BULKHEAD_RETURN_IF_ERROR(database->SetSchemaVersion(kSchema));
     BULKHEAD_RETURN_IF_ERROR(transaction.Commit());
   }
+  // Came later; what knows it not does without it.
+  BULKHEAD_RETURN_IF_ERROR(
+      database->Execute("CREATE TABLE IF NOT EXISTS manifests (kind TEXT NOT NULL, name TEXT NOT NULL,"
+                        " named INTEGER NOT NULL, PRIMARY KEY (kind, name)) WITHOUT ROWID"));
   return std::unique_ptr<StateStore>(new StateStore(std::move(database), std::move(codec)));
 }
 
@@ -92,7 +96,31 @@ Result<StateStore::Loaded> StateStore::Load() {
     if (rows.Int(4) != 0) loaded.removing.push_back(key);
   }
   BULKHEAD_RETURN_IF_ERROR(CheckTenants(loaded.desired));
+  BULKHEAD_ASSIGN(loaded.manifests, LoadManifests());
   return loaded;
+}
+
+Result<ManifestObjects> StateStore::LoadManifests() {
+  ManifestObjects objects;
+  BULKHEAD_ASSIGN(Statement rows, database_->Prepare("SELECT kind, name, named FROM manifests"));
+  while (true) {
+    BULKHEAD_ASSIGN(const bool row, rows.Step());
+    if (!row) return objects;
+    objects[{rows.Text(0), rows.Text(1)}] = rows.Int(2) != 0;
+  }
+}
+
+Status StateStore::SaveManifests(const ManifestObjects& objects) {
+  return Annotate(SaveManifestsTransaction(objects), "save which objects manifests name");
+}
+
+Status StateStore::SaveManifestsTransaction(const ManifestObjects& objects) {
+  BULKHEAD_ASSIGN(Transaction transaction, Transaction::Begin(*database_));
+  BULKHEAD_RETURN_IF_ERROR(database_->Execute("DELETE FROM manifests"));
+  BULKHEAD_ASSIGN(Statement put, database_->Prepare("INSERT INTO manifests VALUES (?, ?, ?)"));
+  for (const auto& [key, named] : objects)
+    BULKHEAD_RETURN_IF_ERROR(put.Bind(1, key.kind).Bind(2, key.name).Bind(3, int64_t{named}).Run());
+  return transaction.Commit();
 }
 
 Status StateStore::Commit(const std::vector<StateChange>& changes) {

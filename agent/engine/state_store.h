@@ -34,12 +34,16 @@ struct StateChange {
   bool removing = false;           // its removal has begun: Recover finishes it
 };
 
+// Objects of the manifests folder: true, a document there names it; false, it did once, and the object is left over.
+using ManifestObjects = std::map<ObjectKey, bool>;
+
 class StateStore {
  public:
   struct Loaded {
     DesiredState desired;  // those being removed included
     std::map<TaskId, std::string> task_uids;
     std::vector<ObjectKey> removing;
+    ManifestObjects manifests;
   };
 
   // kDataLoss: the file is corrupt, or of a schema newer than this agent; see OpenOrSetAside.
@@ -52,6 +56,7 @@ class StateStore {
   Result<Loaded> Load();  // kDataLoss: a row that cannot be read, or a task or policy without its tenant
   // All of the changes, durable, or none. PermissionDenied, ResourceExhausted: the directory is read-only or full.
   Status Commit(const std::vector<StateChange>& changes);
+  Status SaveManifests(const ManifestObjects& objects);  // in place of those saved before; errors as Commit
   // The file that was corrupt when this one was opened; empty when all was well.
   const std::string& set_aside() const { return set_aside_; }
 
@@ -59,6 +64,8 @@ class StateStore {
   StateStore(std::unique_ptr<Database> database, SpecCodec codec)
       : database_(std::move(database)), codec_(std::move(codec)) {}
   Status CommitTransaction(const std::vector<StateChange>& changes);
+  Status SaveManifestsTransaction(const ManifestObjects& objects);
+  Result<ManifestObjects> LoadManifests();
 
   std::unique_ptr<Database> database_;
   SpecCodec codec_;

@@ -49,4 +49,14 @@ v1::ApplyOutcome EncodeOutcome(Outcome outcome) {
   return v1::APPLY_OUTCOME_DELETED;
 }
 
+v1::ApplyResult EncodeResult(const ObjectResult& result) {
+  v1::ApplyResult entry;
+  entry.set_kind(result.kind);
+  entry.set_name(result.name);
+  entry.set_outcome(EncodeOutcome(result.outcome));
+  if (!result.error.ok()) entry.set_error(Message(result.error));
+  for (const std::string& step : result.steps) entry.add_steps(step);
+  return entry;
+}
+
 }  // namespace bulkhead

@@ -11,6 +11,7 @@ namespace bulkhead {
 v1::Enforcement EncodeEnforcement(Enforcement enforcement);
 v1::ObjectStatus EncodeState(const ObjectState& state);
 v1::ApplyOutcome EncodeOutcome(Outcome outcome);
+v1::ApplyResult EncodeResult(const ObjectResult& result);
 google::protobuf::Timestamp EncodeTime(WallTime time);
 
 }  // namespace bulkhead

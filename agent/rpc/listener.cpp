@@ -80,7 +80,11 @@ Status Watch(int epoll, int fd, uint32_t events) {
 }  // namespace
 
 Listener::Listener(Options options, UniqueFd socket, UniqueFd epoll, UniqueFd stop)
-    : options_(std::move(options)), socket_(std::move(socket)), epoll_(std::move(epoll)), stop_(std::move(stop)) {}
+    : options_(std::move(options)),
+      rules_(options_.rules),
+      socket_(std::move(socket)),
+      epoll_(std::move(epoll)),
+      stop_(std::move(stop)) {}
 
 Result<std::unique_ptr<Listener>> Listener::Create(Options options) {
   UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
@@ -117,6 +121,10 @@ Status Listener::Start(OnConnection on_connection) {
   thread_ = std::thread([this] { Run(); });
   (void)::pthread_sigmask(SIG_SETMASK, &before, nullptr);  // puts back what was just read
   return Ok();
+}
+
+void Listener::SetRules(const AccessRules& rules) {
+  rules_.With([&](AccessRules& now) { now = rules; });
 }
 
 void Listener::Stop() {
@@ -157,7 +165,7 @@ void Listener::AcceptOne() {
   const auto peer = ReadPeer(peer_fd.get());
   if (!peer.ok()) return Refuse({}, peer.status());
   if (const Status full = CheckCount(*peer); !full.ok()) return Refuse(*peer, full);
-  const auto role = Admit(*peer, options_.rules);
+  const auto role = Admit(*peer, rules_.Get());
   if (!role.ok()) return Refuse(*peer, role.status());
 
   UniqueFd watch(::fcntl(peer_fd.get(), F_DUPFD_CLOEXEC, 0));

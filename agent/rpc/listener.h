@@ -11,6 +11,7 @@
 #include <string>
 #include <thread>
 
+#include "agent/base/mailbox.h"
 #include "agent/base/status.h"
 #include "agent/base/unique_fd.h"
 #include "agent/rpc/peer.h"
@@ -38,7 +39,9 @@ class Listener {
   Listener& operator=(const Listener&) = delete;
 
   Status Start(OnConnection on_connection);  // once
-  void Stop();                               // joins the thread; connections handed over go on
+  // For connections from now on; those that are open keep what they may. Any thread.
+  void SetRules(const AccessRules& rules);
+  void Stop();  // joins the thread; connections handed over go on
 
  private:
   struct Connection {
@@ -52,6 +55,7 @@ class Listener {
   void Refuse(const PeerCredentials& peer, const Status& why);
 
   Options options_;
+  Guarded<AccessRules> rules_;
   UniqueFd socket_;
   UniqueFd epoll_;
   UniqueFd stop_;

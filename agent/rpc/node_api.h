@@ -27,6 +27,20 @@ struct NodeFacts {
   WallTime started{};
 };
 
+// The last time that the agent's files were read.
+struct LoadState {
+  WallTime time{};
+  Status error;  // ok: all that is in the files is in force
+  std::optional<WallTime> success;
+};
+
+// What a reload brought into force.
+struct ReloadReport {
+  std::vector<std::string> changed_fields;  // of the configuration
+  std::vector<ObjectResult> objects;        // of the manifests
+};
+using ReloadDone = std::function<void(const Result<ReloadReport>&)>;
+
 // Core thread only.
 class NodeApi {
  public:
@@ -41,6 +55,9 @@ class NodeApi {
     std::function<std::vector<MapUse>()> map_use;
     std::function<v1::ControllerState()> controller;
     std::function<bool()> ready;
+    std::function<LoadState()> load;
+    // Begins a reload. The answer comes on the core thread, an error on any; an agent that stops destroys the closure.
+    std::function<void(ReloadDone)> reload;
   };
 
   NodeApi(Parts parts, NodeFacts facts) : parts_(std::move(parts)), facts_(std::move(facts)) {}
@@ -58,6 +75,10 @@ class NodeApi {
   Status AttachProcesses(const v1::AttachProcessesRequest& request, v1::AttachProcessesResponse& response);
   Status GetUsage(const v1::GetUsageRequest& request, v1::GetUsageResponse& response);
 
+  using Done = std::function<void(const Status&)>;
+  void Reload(v1::ReloadResponse& response, Done done);  // the response is filled in when `done` is called
+  Status SetLogLevel(const v1::SetLogLevelRequest& request, v1::SetLogLevelResponse& response);
+
   EventLog& events() { return parts_.events; }
 
  private:
@@ -65,6 +86,7 @@ class NodeApi {
   void FillTask(const TaskSpec& spec, v1::GetTaskResponse& response);
   void FillPolicy(const PolicySpec& spec, v1::GetPolicyResponse& response);
   v1::Usage UsageOf(const TenantId& tenant);
+  void FillLeftOver(google::protobuf::RepeatedPtrField<std::string>& names) const;
 
   Parts parts_;
   NodeFacts facts_;

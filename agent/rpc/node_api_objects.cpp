@@ -90,14 +90,7 @@ Result<std::vector<ObjectSpec>> DecodeObjects(const v1::ApplyRequest& request) {
 Status NodeApi::Apply(const std::vector<ObjectSpec>& objects, const ApplyOptions& options,
                       v1::ApplyResponse& response) {
   BULKHEAD_ASSIGN(const std::vector<ObjectResult> results, parts_.engine.Apply(objects, options));
-  for (const ObjectResult& result : results) {
-    v1::ApplyResult& entry = *response.add_results();
-    entry.set_kind(result.kind);
-    entry.set_name(result.name);
-    entry.set_outcome(EncodeOutcome(result.outcome));
-    if (!result.error.ok()) entry.set_error(Message(result.error));
-    for (const std::string& step : result.steps) entry.add_steps(step);
-  }
+  for (const ObjectResult& result : results) *response.add_results() = EncodeResult(result);
   return Ok();
 }
 

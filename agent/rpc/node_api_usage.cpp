@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <google/protobuf/util/time_util.h>
 
+#include "agent/base/log.h"
 #include "agent/rpc/convert.h"
 #include "agent/rpc/encode_state.h"
 #include "agent/rpc/node_api.h"
@@ -48,6 +49,35 @@ Status NodeApi::GetNode(const v1::GetNodeRequest&, v1::GetNodeResponse& response
   response.set_tenants(static_cast<uint32_t>(desired.tenants.size()));
   response.set_tasks(static_cast<uint32_t>(desired.tasks.size()));
   response.set_policies(static_cast<uint32_t>(desired.policies.size()));
+
+  response.set_log_level(log::Level());
+  const LoadState load = parts_.load();
+  *response.mutable_load()->mutable_time() = EncodeTime(load.time);
+  if (!load.error.ok()) response.mutable_load()->set_error(Message(load.error));
+  if (load.success) *response.mutable_load()->mutable_success_time() = EncodeTime(*load.success);
+  FillLeftOver(*response.mutable_left_over());
+  return Ok();
+}
+
+void NodeApi::FillLeftOver(google::protobuf::RepeatedPtrField<std::string>& names) const {
+  for (const ObjectKey& key : parts_.engine.LeftOver()) *names.Add() = fmt::format("{} {}", key.kind, key.name);
+}
+
+void NodeApi::Reload(v1::ReloadResponse& response, Done done) {
+  parts_.reload([this, &response, done = std::move(done)](const Result<ReloadReport>& report) {
+    if (!report.ok()) return done(report.status());
+    for (const std::string& field : report->changed_fields) response.add_changed_fields(field);
+    for (const ObjectResult& result : report->objects) *response.add_results() = EncodeResult(result);
+    FillLeftOver(*response.mutable_left_over());
+    done(Ok());
+  });
+}
+
+Status NodeApi::SetLogLevel(const v1::SetLogLevelRequest& request, v1::SetLogLevelResponse& response) {
+  response.set_previous(log::Level());
+  BULKHEAD_RETURN_IF_ERROR(Annotate(log::SetLevel(request.level()), "level"));
+  if (response.previous() != request.level())
+    log::Info("log level changed", {{"from", response.previous()}, {"to", request.level()}});
   return Ok();
 }
 

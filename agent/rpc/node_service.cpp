@@ -148,6 +148,25 @@ NodeService::Reactor* NodeService::GetUsage(Context* context, const v1::GetUsage
   return Run(context, [=, this] { return api_.GetUsage(*request, *response); });
 }
 
+// Not by Run: the core thread only begins it.
+NodeService::Reactor* NodeService::Reload(Context* context, const v1::ReloadRequest*, v1::ReloadResponse* response) {
+  if (role_ != Role::kChange) return Deny(context, "Reload");
+  Reactor* reactor = context->DefaultReactor();
+  auto call = std::make_shared<Call>(context, reactor);
+  const Status posted = loop_.Post([=, this] {
+    if (const Status abandoned = call->Abandoned(); !abandoned.ok()) return call->Finish(abandoned);
+    api_.Reload(*response, [call](const Status& status) { call->Finish(status); });
+  });
+  if (!posted.ok()) call->Finish(posted);
+  return reactor;
+}
+
+NodeService::Reactor* NodeService::SetLogLevel(Context* context, const v1::SetLogLevelRequest* request,
+                                               v1::SetLogLevelResponse* response) {
+  if (role_ != Role::kChange) return Deny(context, "SetLogLevel");
+  return Run(context, [=, this] { return api_.SetLogLevel(*request, *response); });
+}
+
 grpc::ServerWriteReactor<v1::WatchEventsResponse>* NodeService::WatchEvents(Context*,
                                                                             const v1::WatchEventsRequest* request) {
   const auto stream = EventStream::Create(loop_, api_.events(), *request);

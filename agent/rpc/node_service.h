@@ -52,6 +52,8 @@ class NodeService final : public v1::NodeService::CallbackService {
   Reactor* ListPolicies(Context*, const v1::ListPoliciesRequest*, v1::ListPoliciesResponse*) override;
   Reactor* AttachProcesses(Context*, const v1::AttachProcessesRequest*, v1::AttachProcessesResponse*) override;
   Reactor* GetUsage(Context*, const v1::GetUsageRequest*, v1::GetUsageResponse*) override;
+  Reactor* Reload(Context*, const v1::ReloadRequest*, v1::ReloadResponse*) override;
+  Reactor* SetLogLevel(Context*, const v1::SetLogLevelRequest*, v1::SetLogLevelResponse*) override;
   grpc::ServerWriteReactor<v1::WatchEventsResponse>* WatchEvents(Context*, const v1::WatchEventsRequest*) override;
 
  private:

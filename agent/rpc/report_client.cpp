@@ -27,7 +27,7 @@ ReportClient::ReportClient(ReportOptions options, Endpoint endpoint, Ledger& led
       ledger_id_(ledger.id()),
       post_(std::move(post)) {}
 
-Result<std::unique_ptr<ReportClient>> ReportClient::Start(ReportOptions options, Ledger& ledger, Post post) {
+Result<Endpoint> ReportClient::Check(const ReportOptions& options) {
   BULKHEAD_ASSIGN(Endpoint endpoint, ParseEndpoint(options.address));
   const int files = int{!options.tls_ca.empty()} + int{!options.tls_cert.empty()} + int{!options.tls_key.empty()};
   if (files != 0 && files != 3) return InvalidArgument("controller.tls: ca, cert and key are needed, all three");
@@ -35,6 +35,11 @@ Result<std::unique_ptr<ReportClient>> ReportClient::Start(ReportOptions options,
     return InvalidArgument(fmt::format(
         "controller.address: \"{}\" is another host: set controller.tls, or use a unix socket or a loopback address",
         options.address));
+  return endpoint;
+}
+
+Result<std::unique_ptr<ReportClient>> ReportClient::Start(ReportOptions options, Ledger& ledger, Post post) {
+  BULKHEAD_ASSIGN(Endpoint endpoint, Check(options));
   std::unique_ptr<ReportClient> client(
       new ReportClient(std::move(options), std::move(endpoint), ledger, std::move(post)));
   client->thread_ = std::thread([raw = client.get()] { raw->Run(); });

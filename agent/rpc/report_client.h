@@ -44,8 +44,9 @@ class ReportClient {
   using Post = std::function<Status(std::function<void()>)>;
   static constexpr size_t kBatch = 1000;
 
-  // Core thread. InvalidArgument: a bad address, a remote one without TLS, or TLS files that are incomplete. The ledger
-  // must outlive every closure that was posted.
+  // InvalidArgument: a bad address, a remote one without TLS, or TLS files that are incomplete.
+  static Result<Endpoint> Check(const ReportOptions& options);
+  // Core thread. The error of Check. The ledger must outlive every closure that was posted.
   static Result<std::unique_ptr<ReportClient>> Start(ReportOptions options, Ledger& ledger, Post post);
   ~ReportClient() { Stop(); }
   ReportClient(const ReportClient&) = delete;

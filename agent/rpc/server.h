@@ -27,6 +27,8 @@ class Server {
 
   // What health checks say. Not serving at first.
   void SetServing(bool serving);
+  // Who is let in from now on.
+  void SetRules(const AccessRules& rules) { listener_->SetRules(rules); }
 
  private:
   Server(EventLoop& loop, NodeApi& api);

@@ -77,6 +77,8 @@ class Ledger {
   // after a final one opens the stream again (a removal that failed).
   Status Append(std::vector<UsageRecord>& records);
 
+  void SetSpoolMax(uint64_t bytes) { spool_max_ = bytes; }  // holds from the next Append on
+
   std::string id() const { return id_; }  // random, made with the file
   uint64_t last_sequence() const { return last_sequence_; }
   uint64_t acknowledged_sequence() const { return acknowledged_; }

@@ -30,7 +30,8 @@ class Roles(NodeTest):
 
     def test_readers_read_and_do_not_change(self):
         self.assertEqual(self.as_member(self.READ, "get", "tasks").returncode, 0)
-        for args in (("delete", "task", "acme/web"), ("apply", "-f", "-"), ("attach", "acme/web", "--pid", "1")):
+        for args in (("delete", "task", "acme/web"), ("apply", "-f", "-"), ("attach", "acme/web", "--pid", "1"), ("reload",),
+                     ("log-level", "debug")):
             with self.subTest(args=args):
                 done = self.as_member(self.READ, *args, input="{kind: Tenant, name: new}")
                 self.assert_one_line(done, code=4)

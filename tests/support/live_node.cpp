@@ -137,7 +137,9 @@ LiveNode::LiveNode(Options options) : events(clock, options.events) {
                      .read_tenant = [this](const TenantId& tenant) { return usage.Read(PathOf(tenant)); },
                      .map_use = [this] { return maps.Use(); },
                      .controller = [] { return v1::ControllerState(); },
-                     .ready = [] { return true; }},
+                     .ready = [] { return true; },
+                     .load = [] { return LoadState{}; },
+                     .reload = options.reload},
       NodeFacts{.node_id = "test-node", .boot_id = "boot", .cgroup_root = "/fake", .cgroup_mode = "unified"});
   const Status recovered = engine->Recover();
   EXPECT_TRUE(recovered.ok()) << recovered.ToString();

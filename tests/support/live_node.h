@@ -50,6 +50,7 @@ class LiveNode {
     size_t events = 1000;
     AccessRules rules{.read_group = "", .admin_group = "", .tenant_root = "/none-such"};
     size_t max_connections = 256;
+    std::function<void(ReloadDone)> reload = [](const ReloadDone& done) { done(ReloadReport{}); };
     bool run = true;  // false: a core thread that never comes, as when the start fails after the server's
   };
   explicit LiveNode(Options options);

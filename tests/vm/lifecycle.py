@@ -166,6 +166,31 @@ def systemctl(*arguments):
     return event
 
 
+def reload():
+    """systemctl reload waits, takes good files, and fails with bad ones, which change nothing."""
+    config = pathlib.Path("/etc/bulkhead/bulkheadd.yaml")
+    manifest = pathlib.Path("/etc/bulkhead/tenants.d/lifecycle.yaml")
+    good = config.read_text(encoding="utf-8")
+    with Stands():
+        pid = property_of("bulkheadd", "MainPID")
+        manifest.write_text("{kind: Tenant, name: late}\n", encoding="utf-8")
+        run("systemctl", "reload", "bulkheadd")
+        run("bulkheadctl", "get", "tenants", "late")
+        manifest.write_text("{kind: Dragon}\n", encoding="utf-8")
+        run("systemctl", "reload", "bulkheadd", code=1)
+        assert "Dragon" in run("systemctl", "status", "--no-pager", "bulkheadd")
+        manifest.unlink()
+        for bad in ("quantum: 1\n", "node: {id: other}\n"):
+            config.write_text(bad, encoding="utf-8")
+            run("systemctl", "reload", "bulkheadd", code=1)
+        config.write_text(good, encoding="utf-8")
+        run("systemctl", "reload", "bulkheadd")
+        assert "late" in run("bulkheadctl", "status"), "what is left over is not named"
+        run("bulkheadctl", "delete", "tenant", "late")
+        assert property_of("bulkheadd", "ActiveState") == "active"
+        assert property_of("bulkheadd", "MainPID") == pid, "the agent was restarted"
+
+
 def stop_and_start():
     with Stands(agent=False):
         run("systemctl", "stop", "bulkheadd")
@@ -259,7 +284,7 @@ def purge():
 EVENTS = {
     "install": install, "example": example, "witnesses": witnesses,
     "daemon-reload": systemctl("daemon-reload"), "daemon-reexec": systemctl("daemon-reexec"),
-    "restart": systemctl("restart", "bulkheadd"), "stop-start": stop_and_start, "kill-9": kill_9, "watchdog": watchdog,
+    "reload": reload, "restart": systemctl("restart", "bulkheadd"), "stop-start": stop_and_start, "kill-9": kill_9, "watchdog": watchdog,
     "tenants-refuse-to-stop": tenants_refuse_to_stop, "holder-killed": holder_killed, "upgrade": upgrade,
     "remove-install": remove_and_install, "purge-refused": purge_is_refused, "purge": purge,
 }
