@@ -1,7 +1,11 @@
 #include "agent/base/log.h"
 
+#include <syslog.h>
+
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+
+#include "agent/base/journal.h"
 
 namespace bulkhead::log {
 namespace {
@@ -17,8 +21,7 @@ spdlog::logger& Logger() {
 }
 
 // key=value, quoted when the value has a space, a quote or an equals sign, so that a line can be split again.
-void Write(spdlog::level::level_enum level, const std::string& message, Fields fields) {
-  if (!Logger().should_log(level)) return;
+std::string Line(const std::string& message, Fields fields) {
   std::string line = message;
   for (const Field& field : fields) {
     line += fmt::format(" {}=", field.name);
@@ -35,6 +38,31 @@ void Write(spdlog::level::level_enum level, const std::string& message, Fields f
         line += c;
     }
     line += '"';
+  }
+  return line;
+}
+
+int PriorityOf(spdlog::level::level_enum level) {
+  switch (level) {
+    case spdlog::level::err:
+      return LOG_ERR;
+    case spdlog::level::warn:
+      return LOG_WARNING;
+    case spdlog::level::info:
+      return LOG_INFO;
+    default:
+      return LOG_DEBUG;
+  }
+}
+
+void Write(spdlog::level::level_enum level, const std::string& message, Fields fields) {
+  static const bool journal = StderrIsJournal();
+  if (!Logger().should_log(level)) return;
+  const std::string line = Line(message, fields);
+  if (journal) {
+    JournalFields named;
+    for (const Field& field : fields) named.emplace_back(field.name, field.value);
+    if (SendToJournal(ToJournal(PriorityOf(level), message, line, named))) return;
   }
   Logger().log(level, line);
 }

@@ -1,6 +1,6 @@
 // One line per fact, with fields: log::Info("task applied", {{"task", id}, {"steps", n}}). Lower case, no trailing dot.
 // error = someone must act; warning = degraded, and says what we do instead; info = state changes; debug = the rest.
-// Any thread. Written to standard error (the journal picks it up under systemd).
+// Any thread. Written to standard error; where that is systemd's journal, sent there as fields (see journal.h).
 #pragma once
 
 #include <initializer_list>

@@ -131,6 +131,7 @@ def install():
         run("systemctl", "status", "--no-pager", unit)
         assert property_of(unit, "ActiveState") == "active"
     run("bulkheadctl", "status")
+    assert run("journalctl", "-b", "--no-pager", "-o", "cat", "-u", "bulkheadd", "BULKHEAD_WHAT=ready"), "no fields in the journal"
     run("systemd-analyze", "verify", "--man=no", "bulkheadd.service", "bulkhead-tenants.service", "bulkhead-controller.service")
     run("systemd-analyze", "security", "--threshold=20", "bulkheadd.service")
     assert "bulkhead-tenants.service" in run("bulkheadctl", "-o", "json", "status"), "the delegated subtree is not used"
