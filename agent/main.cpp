@@ -12,12 +12,14 @@
 #include "agent/daemon/controller_link.h"
 #include "agent/daemon/live_config.h"
 #include "agent/daemon/meter.h"
+#include "agent/daemon/node_metrics.h"
 #include "agent/daemon/reloader.h"
 #include "agent/daemon/startup.h"
 #include "agent/engine/engine.h"
 #include "agent/kernel/bpf_policy.h"
 #include "agent/kernel/kernel_usage.h"
 #include "agent/kernel/libcgroup_tree.h"
+#include "agent/kernel/loopback_peer.h"
 #include "agent/rpc/convert.h"
 #include "agent/rpc/server.h"
 
@@ -78,10 +80,10 @@ Status RunAgent(const Flags& flags, const v1::Config& config) {
   bool ready = false;
   Engine engine({.tree = *tree, .maps = *maps, .store = *store, .clock = clock, .events = events}, baseline,
                 [&](const LiveTask& task) { meter->Final(task); });
-  meter = std::make_unique<Meter>(
-      Meter::Parts{.engine = engine, .sampler = sampler, .tenants = tenants, .events = events, .recorded = [&] {
-                     controller.Wake();
-                   }});
+  meter = std::make_unique<Meter>(Meter::Parts{
+      .engine = engine, .sampler = sampler, .tenants = tenants, .events = events, .clock = clock, .recorded = [&] {
+        controller.Wake();
+      }});
   NodeApi api({.engine = engine,
                .events = events,
                .ledger = *ledger,
@@ -101,11 +103,30 @@ Status RunAgent(const Flags& flags, const v1::Config& config) {
   BULKHEAD_ASSIGN(const auto sampling, loop->AddTimer(SamplingPeriod(config), [&] { meter->Round(); }));
   BULKHEAD_RETURN_IF_ERROR(loop->AddTimer(kReconcilePeriod, [&] { engine.Reconcile(); }).status());
   BULKHEAD_RETURN_IF_ERROR(loop->AddTimer(kRootPeriod, [&] { engine.WatchRoot(); }).status());
+  MetricsCollector metrics = MakeCollector({.facts = facts,
+                                            .loop = *loop,
+                                            .clock = clock,
+                                            .engine = engine,
+                                            .events = events,
+                                            .ledger = *ledger,
+                                            .sampler = sampler,
+                                            .meter = *meter,
+                                            .tenants = tenants,
+                                            .maps = *maps,
+                                            .server = *server,
+                                            .controller = controller,
+                                            .unknown = [&] { return maps->ReadUnknown(); },
+                                            .load = [&] { return reloader->state(); },
+                                            .ready = [&] { return ready; }});
+  LoopbackJudge judge(tree->mounts().unified().mount_point, tree->root_path());
   LiveConfig live({.loop = *loop,
                    .sampling = sampling,
                    .ledger = *ledger,
                    .server = *server,
                    .controller = controller,
+                   .metrics = {.core = *loop,
+                               .collect = [&] { return metrics.Collect(); },
+                               .check_peer = [&](const auto& peer, const auto& own) { return judge.Check(peer, own); }},
                    .tenant_root = tree->root_cgroup()},
                   config);
   BULKHEAD_ASSIGN(
@@ -114,7 +135,7 @@ Status RunAgent(const Flags& flags, const v1::Config& config) {
           {.core = *loop, .engine = engine, .events = events, .clock = clock, .config = live, .read_config = [&] {
              return ReadConfig(flags);
            }}));
-  reloader->ApplyManifests();
+  reloader->Begin();
   BULKHEAD_RETURN_IF_ERROR(controller.Set(config.controller()));
   BULKHEAD_RETURN_IF_ERROR(FeedWatchdog(*loop));
 

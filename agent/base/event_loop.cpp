@@ -104,6 +104,13 @@ Status EventLoop::Post(Closure closure) {
   return Ok();
 }
 
+size_t EventLoop::Waiting() const {
+  const std::lock_guard lock(impl_->mutex);
+  return impl_->inbox.size();
+}
+
+size_t EventLoop::Capacity() const { return impl_->capacity; }
+
 Result<EventLoop::TimerId> EventLoop::AddTimer(std::chrono::nanoseconds period, Closure closure) {
   auto timer = std::make_unique<Impl::Timer>();
   timer->period_usec = Microseconds(period);

@@ -26,6 +26,9 @@ class EventLoop {
   // Unavailable after Stop; the closure is then not kept.
   Status Post(Closure closure);
 
+  size_t Waiting() const;  // closures in the inbox; any thread
+  size_t Capacity() const;
+
   // Calls `closure` every `period` until the loop ends; late ticks are not made up for.
   Result<TimerId> AddTimer(std::chrono::nanoseconds period, Closure closure);
   // From now on every `period`; the first time one period from now.

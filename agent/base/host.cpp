@@ -1,5 +1,7 @@
 #include "agent/base/host.h"
 
+#include <sys/utsname.h>
+
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -27,6 +29,11 @@ std::string HostName() {
   char name[HOST_NAME_MAX + 1] = {};
   (void)::gethostname(name, sizeof(name) - 1);  // on failure the name stays empty, which callers show as such
   return name;
+}
+
+std::string KernelRelease() {
+  utsname name{};
+  return ::uname(&name) == 0 ? name.release : "unknown";
 }
 
 std::string RandomId() {

@@ -40,6 +40,7 @@ Status Meter::Recover() {
 }
 
 void Meter::Round() {
+  const Timed timed(parts_.clock, rounds_);
   const std::vector<LiveTask> tasks = parts_.engine.LiveTasks();
   const Status sampled = parts_.sampler.Tick(tasks);
   if (!sampled.ok() && failing_.ok())

@@ -4,6 +4,7 @@
 #include <functional>
 #include <set>
 
+#include "agent/base/histogram.h"
 #include "agent/base/status.h"
 #include "agent/engine/engine.h"
 #include "agent/kernel/usage_source.h"
@@ -32,6 +33,7 @@ class Meter {
     Sampler& sampler;
     TenantMeter& tenants;
     EventLog& events;
+    const Clock& clock;
     std::function<void()> recorded;  // there are new records
   };
   explicit Meter(Parts parts);
@@ -39,11 +41,13 @@ class Meter {
   Status Recover();  // continues what an earlier run began
   void Round();      // samples every live task; a failure is logged when it begins and when it ends
   void Final(const LiveTask& task);
+  const Histogram& rounds() const { return rounds_; }  // how long they took
 
  private:
   Parts parts_;
   Alerts alerts_;
   Status failing_;
+  Histogram rounds_{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1};
 };
 
 }  // namespace bulkhead

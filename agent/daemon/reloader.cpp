@@ -81,12 +81,17 @@ void Reloader::Stop() {
   files_->Close();
 }
 
-void Reloader::ApplyManifests() {
-  const auto specs = LoadSpecs(parts_.config.running().paths().manifests());
-  if (!specs.ok()) return Finish(specs.status());
-  auto objects = parts_.engine.Apply(*specs, {.manifests = true});
-  if (!objects.ok()) return Finish(objects.status());
-  Finish(ReloadReport{{}, *std::move(objects)});
+void Reloader::Begin() {
+  const Status metrics = parts_.config.OpenMetrics();
+  const Result<ReloadReport> manifests = ApplyManifests();
+  Finish(manifests.ok() && !metrics.ok() ? Result<ReloadReport>(metrics) : manifests);
+  if (!manifests.ok() && !metrics.ok()) log::Error("no metrics", {{"why", metrics}});
+}
+
+Result<ReloadReport> Reloader::ApplyManifests() {
+  BULKHEAD_ASSIGN(const auto specs, LoadSpecs(parts_.config.running().paths().manifests()));
+  BULKHEAD_ASSIGN(auto objects, parts_.engine.Apply(specs, {.manifests = true}));
+  return ReloadReport{{}, std::move(objects)};
 }
 
 void Reloader::Request(ReloadDone done) {

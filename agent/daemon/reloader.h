@@ -33,9 +33,10 @@ class Reloader {
   Reloader(const Reloader&) = delete;
   Reloader& operator=(const Reloader&) = delete;
 
-  // What lies in the manifests folder when the agent starts. A mistake there is told, and nothing of the folder is
-  // applied: the state of before goes on, since walls that stand are better than an agent that does not start.
-  void ApplyManifests();
+  // When the agent starts: metrics are offered, and what lies in the manifests folder is applied. A mistake there is
+  // told, and nothing of the folder is applied: the state of before goes on, since walls that stand are better than an
+  // agent that does not start.
+  void Begin();
   // A reload; systemd, where it started us, sees its begin and end.
   void Request(ReloadDone done);
   void Stop();  // what waits is dropped
@@ -49,6 +50,7 @@ class Reloader {
   };
   explicit Reloader(Parts parts) : parts_(std::move(parts)) {}
   Result<Files> Read(const std::string& folder) const;
+  Result<ReloadReport> ApplyManifests();
   Result<ReloadReport> Take(const Files& files);
   static void GiveUp(const Status& why, const ReloadDone& done);
   void Finish(const Result<ReloadReport>& report);

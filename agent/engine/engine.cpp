@@ -10,8 +10,12 @@ Engine::Engine(Parts parts, Baseline baseline, BeforeRemove before_remove)
     : parts_(parts), baseline_(baseline), before_remove_(std::move(before_remove)), policies_(baseline) {}
 
 Executor Engine::MakeExecutor() {
-  return {parts_.tree, parts_.maps, have_, Executor::Mode::kPerform,
-          [this](const CgroupPath& path) { SampleBeforeRemove(path); }};
+  return {parts_.tree,
+          parts_.maps,
+          have_,
+          Executor::Mode::kPerform,
+          [this](const CgroupPath& path) { SampleBeforeRemove(path); },
+          &stats_.steps};
 }
 
 Workspace Engine::SpaceOf(const HostFacts& host, Executor& executor) {
@@ -29,6 +33,7 @@ void Engine::SampleBeforeRemove(const CgroupPath& path) {
 }
 
 Result<std::vector<std::string>> Engine::Delete(const std::string& kind, const std::string& name) {
+  const Timed timed(parts_.clock, stats_.apply);
   const ObjectKey key{kind, name};
   if (kind != "tenant" && kind != "task" && kind != "policy")
     return InvalidArgument(fmt::format("kind: \"{}\" is not tenant, task or policy", kind));

@@ -22,6 +22,7 @@
 #include "agent/engine/executor.h"
 #include "agent/engine/policy_cache.h"
 #include "agent/engine/state_store.h"
+#include "agent/engine/stats.h"
 #include "agent/kernel/cgroup_tree.h"
 #include "agent/kernel/policy_maps.h"
 #include "agent/model/specs.h"
@@ -47,6 +48,12 @@ struct ObjectState {
   uint64_t cgroup_id = 0;
   bool populated = false;
   std::string uid;  // tasks
+};
+
+// What the last look at the kernel found: at a change, and at every reconciliation. Nothing is read for it.
+struct LastSeen {
+  Enforcement enforcement = Enforcement::kEnforced;
+  Limits held;
 };
 
 struct AttachOutcome {
@@ -89,8 +96,11 @@ class Engine {
   ObjectState StateOf(const TenantId& tenant) const;
   ObjectState StateOf(const TaskId& task) const;
   std::vector<ObjectKey> LeftOver() const;
+  LastSeen LastSeenOf(const TenantId& tenant) const;  // that is desired, and so below
+  LastSeen LastSeenOf(const TaskId& task) const;
   ObjectState NodeState() const;  // enforcement and reasons of the node as a whole
   std::vector<LiveTask> LiveTasks() const;
+  const EngineStats& stats() const { return stats_; }
 
  private:
   // Of the engine's own state. The executor is the caller's, since it lives as long as the call.
@@ -119,11 +129,13 @@ class Engine {
   void SampleBeforeRemove(const CgroupPath& path);
 
   std::vector<CgroupPath> Strangers() const;  // cgroups that no desired object knows
+  void JudgeLimits(const Limits& wanted, const Limits& held, ObjectState& state) const;
   ObjectState StateOfCgroup(const ObjectKey& key, const CgroupPath& path, const Limits& wanted) const;
 
   Parts parts_;
   Baseline baseline_;
   BeforeRemove before_remove_;
+  EngineStats stats_;
 
   DesiredState desired_;
   std::map<TaskId, std::string> uids_;

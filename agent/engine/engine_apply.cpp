@@ -10,7 +10,10 @@ namespace bulkhead {
 Result<std::vector<ObjectResult>> Engine::Apply(const std::vector<ObjectSpec>& objects, const ApplyOptions& options) {
   BULKHEAD_RETURN_IF_ERROR(CheckDuplicates(objects));
   const std::vector<ObjectKey> removals = options.prune ? AllBut(objects) : std::vector<ObjectKey>{};
-  if (!options.validate_only) return RunBatch(objects, removals, options.manifests);
+  if (!options.validate_only) {
+    const Timed timed(parts_.clock, stats_.apply);
+    return RunBatch(objects, removals, options.manifests);
+  }
   BULKHEAD_ASSIGN(const DesiredState target, Validate(objects, removals));
   BULKHEAD_ASSIGN(const PolicyCache policies, CompileAhead(objects, removals, target));
   BULKHEAD_RETURN_IF_ERROR(Refresh(objects, removals));

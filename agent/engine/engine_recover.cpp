@@ -39,6 +39,7 @@ Status Engine::Recover() {
 }
 
 void Engine::Reconcile() {
+  const Timed timed(parts_.clock, stats_.reconcile);
   const Status root = EnsureRoot("repaired");
   SetFailure({"node", "network"}, root);
   have_is_stale_ = true;
@@ -119,6 +120,7 @@ void Engine::EnforceOne(const Workspace& space, const ObjectKey& key, const Plan
   const auto steps = PlanFor(space, scope);
   Journal journal;
   const Status status = steps.ok() ? space.executor.RunAll(*steps, journal) : steps.status();
+  if (event == "repaired") stats_.repairs += journal.done.size();
   if (!journal.done.empty())
     parts_.events.Add(event, key.kind == "node" ? "" : key.name, fmt::format("{}", fmt::join(journal.done, "; ")));
   SetFailure(key, status);

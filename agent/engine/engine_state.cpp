@@ -18,6 +18,22 @@ std::string Text(LimitKind kind, std::optional<uint64_t> value) {
 
 }  // namespace
 
+void Engine::JudgeLimits(const Limits& wanted, const Limits& held, ObjectState& state) const {
+  state.effective_limits = held;
+  for (LimitKind kind : kAllLimits) {
+    const std::string why = parts_.tree.Unsupported(kind);
+    if (wanted.Get(kind) && !why.empty()) {
+      Degrade(state, Enforcement::kDegraded, fmt::format("{}: this host cannot enforce it: {}", LimitName(kind), why));
+      continue;
+    }
+    const auto effective = parts_.tree.Effective(kind, wanted.Get(kind));
+    if (why.empty() && held.Get(kind) != effective)
+      Degrade(state, Enforcement::kDegraded,
+              fmt::format("{}: the kernel holds {}, wanted is {}", LimitName(kind), Text(kind, held.Get(kind)),
+                          Text(kind, effective)));
+  }
+}
+
 ObjectState Engine::StateOfCgroup(const ObjectKey& key, const CgroupPath& path, const Limits& wanted) const {
   ObjectState state;
   const auto info = parts_.tree.Info(path);
@@ -29,21 +45,9 @@ ObjectState Engine::StateOfCgroup(const ObjectKey& key, const CgroupPath& path, 
   state.populated = info->populated;
   const auto limits = parts_.tree.ReadLimits(path);
   if (limits.ok())
-    state.effective_limits = *limits;
+    JudgeLimits(wanted, *limits, state);
   else
     Degrade(state, Enforcement::kDegraded, "limits: " + Message(limits.status()));
-  for (LimitKind kind : kAllLimits) {
-    const std::string why = parts_.tree.Unsupported(kind);
-    if (wanted.Get(kind) && !why.empty()) {
-      Degrade(state, Enforcement::kDegraded, fmt::format("{}: this host cannot enforce it: {}", LimitName(kind), why));
-      continue;
-    }
-    const auto effective = parts_.tree.Effective(kind, wanted.Get(kind));
-    if (limits.ok() && why.empty() && limits->Get(kind) != effective)
-      Degrade(state, Enforcement::kDegraded,
-              fmt::format("{}: the kernel holds {}, wanted is {}", LimitName(kind), Text(kind, limits->Get(kind)),
-                          Text(kind, effective)));
-  }
   if (const auto failure = failures_.find(key); failure != failures_.end())
     Degrade(state, Enforcement::kDegraded, failure->second);
   return state;
@@ -73,6 +77,25 @@ ObjectState Engine::StateOf(const TaskId& task) const {
   if (const Status attached = parts_.maps.CheckAttached(); !attached.ok())
     Degrade(state, Enforcement::kFailed, "network: " + Message(attached));
   return state;
+}
+
+LastSeen Engine::LastSeenOf(const TenantId& tenant) const {
+  const ObservedCgroup* cgroup = have_.Cgroup(PathOf(tenant));
+  if (!cgroup) return {.enforcement = Enforcement::kFailed};
+  ObjectState state;
+  JudgeLimits(desired_.tenants.at(tenant).limits, cgroup->limits, state);
+  if (failures_.contains({"tenant", tenant.name})) Degrade(state, Enforcement::kDegraded, "");
+  return {state.enforcement, cgroup->limits};
+}
+
+LastSeen Engine::LastSeenOf(const TaskId& task) const {
+  const ObservedCgroup* cgroup = have_.Cgroup(PathOf(task));
+  if (!cgroup) return {.enforcement = Enforcement::kFailed};
+  ObjectState state;
+  JudgeLimits(desired_.tasks.at(task).limits, cgroup->limits, state);
+  if (failures_.contains({"task", task.ToString()})) Degrade(state, Enforcement::kDegraded, "");
+  if (!have_.Binding(cgroup->id) || failures_.contains({"node", "network"})) Degrade(state, Enforcement::kFailed, "");
+  return {state.enforcement, cgroup->limits};
 }
 
 ObjectState Engine::NodeState() const {

@@ -5,6 +5,7 @@
 namespace bulkhead {
 
 void EventLog::Add(const std::string& type, const std::string& object, const std::string& message) {
+  ++counts_[type];
   events_.push_back({next_++, clock_.Wall(), type, object, message});
   if (events_.size() > capacity_) events_.pop_front();
   log::Info(type, {{"object", object.empty() ? "node" : object}, {"message", message}});

@@ -67,7 +67,9 @@ Status Executor::Do(const Step& step) {
   Step done = step;
   uint64_t new_cgroup_id = next_simulated_id_;
   if (mode_ == Mode::kPerform) {
-    BULKHEAD_ASSIGN(new_cgroup_id, DoOnKernel(done));
+    const auto performed = DoOnKernel(done);
+    if (counts_) ++(performed.ok() ? counts_->done[step.index()] : counts_->failed);
+    BULKHEAD_ASSIGN(new_cgroup_id, performed);
   } else {
     ++next_simulated_id_;
     if (auto* limit = std::get_if<SetLimit>(&done)) limit->value = tree_.Effective(limit->kind, limit->value);

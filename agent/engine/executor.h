@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "agent/base/status.h"
+#include "agent/engine/stats.h"
 #include "agent/kernel/cgroup_tree.h"
 #include "agent/kernel/policy_maps.h"
 #include "agent/plan/observed.h"
@@ -28,8 +29,10 @@ class Executor {
   };
   using BeforeRemove = std::function<void(const CgroupPath&)>;  // the cgroup is empty and still there
 
-  Executor(CgroupTree& tree, PolicyMaps& maps, Observed& have, Mode mode, BeforeRemove before_remove)
-      : tree_(tree), maps_(maps), have_(have), mode_(mode), before_remove_(std::move(before_remove)) {}
+  // `counts`: of what is done on the kernel; nullptr: nobody counts.
+  Executor(CgroupTree& tree, PolicyMaps& maps, Observed& have, Mode mode, BeforeRemove before_remove,
+           StepCounts* counts = nullptr)
+      : tree_(tree), maps_(maps), have_(have), mode_(mode), before_remove_(std::move(before_remove)), counts_(counts) {}
 
   // Stops at the first failure, which names the step; the caller decides about Undo. A policy that cannot be retired is
   // no failure: it judges nobody, and the next Reconcile tries again.
@@ -51,6 +54,7 @@ class Executor {
   Observed& have_;
   Mode mode_;
   BeforeRemove before_remove_;
+  StepCounts* counts_;
   uint64_t next_simulated_id_ = uint64_t{1} << 63;  // no kernel gives these out
 };
 

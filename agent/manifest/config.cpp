@@ -90,6 +90,7 @@ class Checker {
     CheckController();
     CheckGroup("listen.read_group", config_.listen().read_group());
     CheckGroup("listen.admin_group", config_.listen().admin_group());
+    CheckMetrics();
   }
 
  private:
@@ -166,6 +167,22 @@ class Checker {
                       address));
   }
 
+  void CheckMetrics() {
+    const std::string& address = config_.metrics().listen();
+    if (address.empty()) return;
+    const auto parsed = ParseAddress(address);
+    if (!parsed)
+      return Bad("metrics.listen",
+                 fmt::format("{} is not an address: use unix:///path, 127.0.0.1:port or [::1]:port", Quoted(address)));
+    if (!parsed->unix_socket && (!IsLoopback(parsed->host) || parsed->host == "localhost"))
+      Bad("metrics.listen",
+          fmt::format("{} is no loopback address: metrics name every tenant and never leave the host; use "
+                      "unix:///run/bulkhead/metrics.sock or 127.0.0.1:9105, and a proxy that asks who wants to know",
+                      address));
+    if (parsed->unix_socket && parsed->host == config_.paths().socket())
+      Bad("metrics.listen", fmt::format("{} is paths.socket already", address));
+  }
+
   const v1::Config& config_;
   const Lines& lines_;
   Report& report_;
@@ -188,6 +205,7 @@ v1::Config DefaultConfig() {
   config.mutable_listen()->set_read_group("bulkhead");
   config.mutable_listen()->set_admin_group("bulkhead-admin");
   config.mutable_log()->set_level("info");
+  config.mutable_metrics();
   return config;
 }
 

@@ -2,6 +2,7 @@
 // tests assert.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -74,6 +75,12 @@ struct RemoveCgroup {  // with whatever cgroups the task made inside
 
 using Step = std::variant<CreateCgroup, SetLimit, InstallPolicy, BindTask, UnbindTask, SetAddress, ClearAddress,
                           RetirePolicy, MoveProcess, KillCgroup, RemoveCgroup>;
+
+// By Step::index().
+inline constexpr std::array kStepKinds = {"create_cgroup", "set_limit",   "install_policy", "bind_task",
+                                          "unbind_task",   "set_address", "clear_address",  "retire_policy",
+                                          "move_process",  "kill_cgroup", "remove_cgroup"};
+static_assert(kStepKinds.size() == std::variant_size_v<Step>);
 
 std::string ToString(const Step& step);  // "acme/web-1: memory.max = 268435456"
 

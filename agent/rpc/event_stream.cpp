@@ -18,9 +18,9 @@ void Encode(const Event& event, v1::Event& to) {
 
 }  // namespace
 
-std::shared_ptr<EventStream> EventStream::Create(EventLoop& loop, EventLog& log,
-                                                 const v1::WatchEventsRequest& request) {
-  std::shared_ptr<EventStream> stream(new EventStream(loop, log, request));
+std::shared_ptr<EventStream> EventStream::Create(EventLoop& loop, EventLog& log, const v1::WatchEventsRequest& request,
+                                                 CallCounts& counts) {
+  std::shared_ptr<EventStream> stream(new EventStream(loop, log, request, counts));
   stream->self_ = stream;
   return stream;
 }
@@ -31,7 +31,9 @@ bool EventStream::Take(Phase next) {
 }
 
 void EventStream::End(const grpc::Status& status) {
-  if (Take(Phase::kFinished)) Finish(status);
+  if (!Take(Phase::kFinished)) return;
+  counts_.Add("WatchEvents", status.error_code());
+  Finish(status);
 }
 
 void EventStream::Start() {

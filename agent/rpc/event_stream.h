@@ -10,6 +10,7 @@
 
 #include "agent/base/event_loop.h"
 #include "agent/engine/event_log.h"
+#include "agent/rpc/call_counts.h"
 #include "bulkhead/v1/node_service.pb.h"
 
 namespace bulkhead {
@@ -23,7 +24,8 @@ class EventStream final : public grpc::ServerWriteReactor<v1::WatchEventsRespons
                           public std::enable_shared_from_this<EventStream> {
  public:
   // Keeps itself alive until gRPC is done with it.
-  static std::shared_ptr<EventStream> Create(EventLoop& loop, EventLog& log, const v1::WatchEventsRequest& request);
+  static std::shared_ptr<EventStream> Create(EventLoop& loop, EventLog& log, const v1::WatchEventsRequest& request,
+                                             CallCounts& counts);
 
   void Start();                          // core thread, once: sends what the log keeps
   void Pump();                           // core thread: sends what is new, if the reader is ready for it
@@ -36,14 +38,15 @@ class EventStream final : public grpc::ServerWriteReactor<v1::WatchEventsRespons
  private:
   enum class Phase : uint8_t { kIdle, kWriting, kFinished };
 
-  EventStream(EventLoop& loop, EventLog& log, const v1::WatchEventsRequest& request)
-      : loop_(loop), log_(log), follow_(request.follow()), last_(request.after_sequence()) {}
+  EventStream(EventLoop& loop, EventLog& log, const v1::WatchEventsRequest& request, CallCounts& counts)
+      : loop_(loop), log_(log), counts_(counts), follow_(request.follow()), last_(request.after_sequence()) {}
   bool Take(Phase next);  // kIdle → next
   void Post();
   bool Refill();
 
   EventLoop& loop_;
   EventLog& log_;
+  CallCounts& counts_;
   const bool follow_;
   std::atomic<Phase> phase_{Phase::kIdle};
   std::atomic<bool> cancelled_{false};

@@ -1,26 +1,16 @@
 // The node itself and what was used.
-#include <sys/utsname.h>
-
 #include <algorithm>
 
 #include <fmt/format.h>
 #include <google/protobuf/util/time_util.h>
 
+#include "agent/base/host.h"
 #include "agent/base/log.h"
 #include "agent/rpc/convert.h"
 #include "agent/rpc/encode_state.h"
 #include "agent/rpc/node_api.h"
 
 namespace bulkhead {
-namespace {
-
-std::string KernelRelease() {
-  utsname name{};
-  return ::uname(&name) == 0 ? name.release : "unknown";
-}
-
-}  // namespace
-
 Status NodeApi::GetNode(const v1::GetNodeRequest&, v1::GetNodeResponse& response) {
   response.set_node_id(facts_.node_id);
   response.set_boot_id(facts_.boot_id);

@@ -17,15 +17,20 @@ constexpr size_t kMaxStreams = 64;
 // it, as unavailable.
 class Call {
  public:
-  Call(grpc::CallbackServerContext* context, grpc::ServerUnaryReactor* reactor)
-      : context_(context), reactor_(reactor) {}
+  Call(grpc::CallbackServerContext* context, const char* method, CallCounts& counts)
+      : context_(context), reactor_(context->DefaultReactor()), method_(method), counts_(counts) {}
   Call(const Call&) = delete;
   Call& operator=(const Call&) = delete;
   ~Call() { Finish(Unavailable("the agent is stopping")); }
 
   void Finish(const Status& status) {
-    if (auto* reactor = std::exchange(reactor_, nullptr)) reactor->Finish(ToGrpc(status));
+    auto* reactor = std::exchange(reactor_, nullptr);
+    if (reactor == nullptr) return;
+    const grpc::Status answer = ToGrpc(status);
+    counts_.Add(method_, answer.error_code());
+    reactor->Finish(answer);
   }
+  grpc::ServerUnaryReactor* reactor() const { return reactor_; }
   // Nobody waits for the answer any more. The work has not begun, so nothing is half done.
   Status Abandoned() const {
     if (context_->deadline() <= std::chrono::system_clock::now())
@@ -37,6 +42,8 @@ class Call {
  private:
   grpc::CallbackServerContext* context_;
   grpc::ServerUnaryReactor* reactor_;
+  const char* method_;
+  CallCounts& counts_;
 };
 
 }  // namespace
@@ -63,10 +70,10 @@ void EventStreams::Add(const std::shared_ptr<EventStream>& stream) {
   stream->Start();
 }
 
-// The request and response live until the call is finished, which only Call does.
-NodeService::Reactor* NodeService::Run(Context* context, Work work) {
-  Reactor* reactor = context->DefaultReactor();
-  auto call = std::make_shared<Call>(context, reactor);
+// The request and response live until the call is finished, which only Call does; its reactor may be gone by then.
+NodeService::Reactor* NodeService::Run(Context* context, const char* method, Work work) {
+  auto call = std::make_shared<Call>(context, method, counts_);
+  Reactor* reactor = call->reactor();
   const Status posted = loop_.Post([call, work = std::move(work)] {
     if (const Status abandoned = call->Abandoned(); !abandoned.ok()) return call->Finish(abandoned);
     call->Finish(work());
@@ -75,28 +82,30 @@ NodeService::Reactor* NodeService::Run(Context* context, Work work) {
   return reactor;
 }
 
-NodeService::Reactor* NodeService::Deny(Context* context, const char* call) {
-  Reactor* reactor = context->DefaultReactor();
-  reactor->Finish(ToGrpc(PermissionDenied(
-      fmt::format("{} changes things and the caller may only read: use sudo, or join the admin group", call))));
+NodeService::Reactor* NodeService::Answer(Context* context, const char* method, const Status& status) {
+  Call call(context, method, counts_);
+  Reactor* reactor = call.reactor();
+  call.Finish(status);
   return reactor;
+}
+
+NodeService::Reactor* NodeService::Deny(Context* context, const char* method) {
+  return Answer(context, method,
+                PermissionDenied(fmt::format(
+                    "{} changes things and the caller may only read: use sudo, or join the admin group", method)));
 }
 
 NodeService::Reactor* NodeService::GetNode(Context* context, const v1::GetNodeRequest* request,
                                            v1::GetNodeResponse* response) {
-  return Run(context, [=, this] { return api_.GetNode(*request, *response); });
+  return Run(context, "GetNode", [=, this] { return api_.GetNode(*request, *response); });
 }
 
 NodeService::Reactor* NodeService::Apply(Context* context, const v1::ApplyRequest* request,
                                          v1::ApplyResponse* response) {
   if (role_ != Role::kChange) return Deny(context, "Apply");
   auto objects = DecodeObjects(*request);  // here, not on the core thread: a large set takes a while
-  if (!objects.ok()) {
-    Reactor* reactor = context->DefaultReactor();
-    reactor->Finish(ToGrpc(objects.status()));
-    return reactor;
-  }
-  return Run(context, [=, this, objects = *std::move(objects)] {
+  if (!objects.ok()) return Answer(context, "Apply", objects.status());
+  return Run(context, "Apply", [=, this, objects = *std::move(objects)] {
     return api_.Apply(objects, {.validate_only = request->validate_only(), .prune = request->prune()}, *response);
   });
 }
@@ -104,55 +113,55 @@ NodeService::Reactor* NodeService::Apply(Context* context, const v1::ApplyReques
 NodeService::Reactor* NodeService::Delete(Context* context, const v1::DeleteRequest* request,
                                           v1::DeleteResponse* response) {
   if (role_ != Role::kChange) return Deny(context, "Delete");
-  return Run(context, [=, this] { return api_.Delete(*request, *response); });
+  return Run(context, "Delete", [=, this] { return api_.Delete(*request, *response); });
 }
 
 NodeService::Reactor* NodeService::GetTenant(Context* context, const v1::GetTenantRequest* request,
                                              v1::GetTenantResponse* response) {
-  return Run(context, [=, this] { return api_.GetTenant(*request, *response); });
+  return Run(context, "GetTenant", [=, this] { return api_.GetTenant(*request, *response); });
 }
 
 NodeService::Reactor* NodeService::ListTenants(Context* context, const v1::ListTenantsRequest* request,
                                                v1::ListTenantsResponse* response) {
-  return Run(context, [=, this] { return api_.ListTenants(*request, *response); });
+  return Run(context, "ListTenants", [=, this] { return api_.ListTenants(*request, *response); });
 }
 
 NodeService::Reactor* NodeService::GetTask(Context* context, const v1::GetTaskRequest* request,
                                            v1::GetTaskResponse* response) {
-  return Run(context, [=, this] { return api_.GetTask(*request, *response); });
+  return Run(context, "GetTask", [=, this] { return api_.GetTask(*request, *response); });
 }
 
 NodeService::Reactor* NodeService::ListTasks(Context* context, const v1::ListTasksRequest* request,
                                              v1::ListTasksResponse* response) {
-  return Run(context, [=, this] { return api_.ListTasks(*request, *response); });
+  return Run(context, "ListTasks", [=, this] { return api_.ListTasks(*request, *response); });
 }
 
 NodeService::Reactor* NodeService::GetPolicy(Context* context, const v1::GetPolicyRequest* request,
                                              v1::GetPolicyResponse* response) {
-  return Run(context, [=, this] { return api_.GetPolicy(*request, *response); });
+  return Run(context, "GetPolicy", [=, this] { return api_.GetPolicy(*request, *response); });
 }
 
 NodeService::Reactor* NodeService::ListPolicies(Context* context, const v1::ListPoliciesRequest* request,
                                                 v1::ListPoliciesResponse* response) {
-  return Run(context, [=, this] { return api_.ListPolicies(*request, *response); });
+  return Run(context, "ListPolicies", [=, this] { return api_.ListPolicies(*request, *response); });
 }
 
 NodeService::Reactor* NodeService::AttachProcesses(Context* context, const v1::AttachProcessesRequest* request,
                                                    v1::AttachProcessesResponse* response) {
   if (role_ != Role::kChange) return Deny(context, "AttachProcesses");
-  return Run(context, [=, this] { return api_.AttachProcesses(*request, *response); });
+  return Run(context, "AttachProcesses", [=, this] { return api_.AttachProcesses(*request, *response); });
 }
 
 NodeService::Reactor* NodeService::GetUsage(Context* context, const v1::GetUsageRequest* request,
                                             v1::GetUsageResponse* response) {
-  return Run(context, [=, this] { return api_.GetUsage(*request, *response); });
+  return Run(context, "GetUsage", [=, this] { return api_.GetUsage(*request, *response); });
 }
 
 // Not by Run: the core thread only begins it.
 NodeService::Reactor* NodeService::Reload(Context* context, const v1::ReloadRequest*, v1::ReloadResponse* response) {
   if (role_ != Role::kChange) return Deny(context, "Reload");
-  Reactor* reactor = context->DefaultReactor();
-  auto call = std::make_shared<Call>(context, reactor);
+  auto call = std::make_shared<Call>(context, "Reload", counts_);
+  Reactor* reactor = call->reactor();
   const Status posted = loop_.Post([=, this] {
     if (const Status abandoned = call->Abandoned(); !abandoned.ok()) return call->Finish(abandoned);
     api_.Reload(*response, [call](const Status& status) { call->Finish(status); });
@@ -164,12 +173,12 @@ NodeService::Reactor* NodeService::Reload(Context* context, const v1::ReloadRequ
 NodeService::Reactor* NodeService::SetLogLevel(Context* context, const v1::SetLogLevelRequest* request,
                                                v1::SetLogLevelResponse* response) {
   if (role_ != Role::kChange) return Deny(context, "SetLogLevel");
-  return Run(context, [=, this] { return api_.SetLogLevel(*request, *response); });
+  return Run(context, "SetLogLevel", [=, this] { return api_.SetLogLevel(*request, *response); });
 }
 
 grpc::ServerWriteReactor<v1::WatchEventsResponse>* NodeService::WatchEvents(Context*,
                                                                             const v1::WatchEventsRequest* request) {
-  const auto stream = EventStream::Create(loop_, api_.events(), *request);
+  const auto stream = EventStream::Create(loop_, api_.events(), *request, counts_);
   const Status posted = loop_.Post([this, stream] { streams_.Add(stream); });
   if (!posted.ok()) stream->End(ToGrpc(posted));
   return stream.get();

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "agent/base/event_loop.h"
+#include "agent/rpc/call_counts.h"
 #include "agent/rpc/event_stream.h"
 #include "agent/rpc/node_api.h"
 #include "agent/rpc/peer.h"
@@ -36,8 +37,8 @@ class EventStreams {
 // could be mixed up. gRPC's threads call it; it keeps no state.
 class NodeService final : public v1::NodeService::CallbackService {
  public:
-  NodeService(Role role, EventLoop& loop, NodeApi& api, EventStreams& streams)
-      : role_(role), loop_(loop), api_(api), streams_(streams) {}
+  NodeService(Role role, EventLoop& loop, NodeApi& api, EventStreams& streams, CallCounts& counts)
+      : role_(role), loop_(loop), api_(api), streams_(streams), counts_(counts) {}
 
   using Context = grpc::CallbackServerContext;
   using Reactor = grpc::ServerUnaryReactor;
@@ -58,13 +59,15 @@ class NodeService final : public v1::NodeService::CallbackService {
 
  private:
   using Work = std::function<Status()>;
-  Reactor* Run(Context* context, Work work);
-  Reactor* Deny(Context* context, const char* call);
+  Reactor* Run(Context* context, const char* method, Work work);
+  Reactor* Answer(Context* context, const char* method, const Status& status);
+  Reactor* Deny(Context* context, const char* method);
 
   const Role role_;
   EventLoop& loop_;
   NodeApi& api_;
   EventStreams& streams_;
+  CallCounts& counts_;
 };
 
 }  // namespace bulkhead

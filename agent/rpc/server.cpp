@@ -46,8 +46,8 @@ void SetHealth(grpc::Server& server, bool serving) {
 Server::Server(EventLoop& loop, NodeApi& api)
     : loop_(loop),
       streams_(api.events()),
-      reader_service_(Role::kRead, loop, api, streams_),
-      admin_service_(Role::kChange, loop, api, streams_) {}
+      reader_service_(Role::kRead, loop, api, streams_, counts_),
+      admin_service_(Role::kChange, loop, api, streams_, counts_) {}
 
 Result<std::unique_ptr<Server>> Server::Start(std::unique_ptr<Listener> listener, EventLoop& loop, NodeApi& api) {
   // Signals are the core loop's: gRPC's threads are born with all of them blocked.

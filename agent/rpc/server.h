@@ -29,11 +29,13 @@ class Server {
   void SetServing(bool serving);
   // Who is let in from now on.
   void SetRules(const AccessRules& rules) { listener_->SetRules(rules); }
+  CallCounts::Counts calls() const { return counts_.Get(); }
 
  private:
   Server(EventLoop& loop, NodeApi& api);
 
   EventLoop& loop_;
+  CallCounts counts_;
   EventStreams streams_;
   NodeService reader_service_;
   NodeService admin_service_;

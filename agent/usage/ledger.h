@@ -83,6 +83,7 @@ class Ledger {
   uint64_t last_sequence() const { return last_sequence_; }
   uint64_t acknowledged_sequence() const { return acknowledged_; }
   uint64_t spool_bytes() const { return spool_bytes_; }  // that unacknowledged records take
+  uint64_t spool_max() const { return spool_max_; }
   uint64_t thinned_records() const { return thinned_; }  // for want of room, since Open
 
   // Records after `sequence`, ascending, at most `limit`. Sequences that were thinned are absent; the last one of the

@@ -21,9 +21,10 @@ EDGES = {
     "kernel": {"base", "model"},  # and plan/step.h
     "engine": {"base", "model", "plan", "kernel"},
     "usage": {"base", "model", "kernel"},
+    "metrics": {"base", "model", "plan", "engine", "usage"},
     "rpc": {"base", "model", "manifest", "plan", "engine", "usage"},
     "cli": {"base", "manifest"},
-    "daemon": {"base", "model", "manifest", "kernel", "engine", "usage", "rpc"},  # parts of main.cpp
+    "daemon": {"base", "model", "manifest", "kernel", "engine", "usage", "metrics", "rpc"},  # parts of main.cpp
 }
 CONTROLLER_MAY = {"base", "manifest"}
 PROTO_FOLDERS = ("agent/manifest/", "agent/rpc/", "agent/cli/", "agent/daemon/", "agent/main.cpp", "controller/", "tests/")
@@ -37,6 +38,7 @@ THIRD_PARTY = [
     ("the data plane's headers", re.compile(r"^bpf/(abi|lib)/"), KERNEL_FOLDERS),
     ("protobuf and gRPC", re.compile(r"\.pb\.h$|^google/protobuf/|^grpc(pp)?/"), PROTO_FOLDERS),
     ("sqlite3", re.compile(r"^sqlite3\.h$"), ("agent/base/sqlite.cpp",)),
+    ("prometheus-cpp and libmicrohttpd", re.compile(r"^(prometheus/|microhttpd\.h$)"), ("agent/metrics/",)),
     ("absl", re.compile(r"^absl/"), ("agent/base/status.h", "agent/base/status.cpp")),
 ]
 IMPURE = re.compile(r"^(fstream|filesystem|thread|mutex|unistd\.h|fcntl\.h|sys/|systemd/|time\.h|ctime)")
@@ -124,7 +126,8 @@ class ABadTree(unittest.TestCase):
             ("agent/plan/a.cpp", "agent/kernel/cgroup_tree.h"), ("agent/kernel/a.cpp", "agent/plan/plan.h"),
             ("agent/kernel/a.cpp", "agent/engine/engine.h"), ("agent/engine/a.cpp", "agent/usage/ledger.h"),
             ("agent/usage/a.cpp", "agent/engine/engine.h"), ("agent/engine/a.cpp", "agent/rpc/server.h"),
-            ("agent/cli/a.cpp", "agent/model/ids.h"), ("controller/a.cpp", "agent/engine/engine.h"),
+            ("agent/cli/a.cpp", "agent/model/ids.h"), ("agent/metrics/a.cpp", "agent/rpc/server.h"),
+            ("agent/rpc/a.cpp", "agent/metrics/collector.h"), ("agent/metrics/a.cpp", "agent/kernel/cgroup_tree.h"), ("controller/a.cpp", "agent/engine/engine.h"),
         ]:
             with self.subTest(name=name, included=included):
                 self.assert_breaks(name, '#include "%s"\n' % included, included)
@@ -143,7 +146,7 @@ class ABadTree(unittest.TestCase):
             ("agent/engine/a.cpp", "bpf/libbpf.h"), ("agent/plan/a.cpp", "libcgroup.h"),
             ("agent/usage/a.cpp", "policy.skel.h"), ("agent/engine/a.cpp", "bulkhead/v1/task.pb.h"),
             ("agent/engine/a.cpp", "grpcpp/grpcpp.h"), ("agent/engine/state_store.cpp", "sqlite3.h"),
-            ("agent/rpc/a.cpp", "absl/status/status.h"), ("agent/engine/a.cpp", "bpf/abi/policy.h"),
+            ("agent/rpc/a.cpp", "absl/status/status.h"), ("agent/rpc/a.cpp", "microhttpd.h"), ("agent/engine/a.cpp", "bpf/abi/policy.h"),
         ]:
             with self.subTest(name=name, included=included):
                 self.assert_breaks(name, "#include <%s>\n" % included, included)

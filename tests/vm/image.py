@@ -25,7 +25,7 @@ GUESTS = {
 }
 
 PACKAGES = ["systemd", "systemd-sysv", "udev", "dbus", "kmod", "initramfs-tools", "zstd", "python3", "python3-grpcio",
-            "python3-protobuf", "iproute2", "util-linux", "mount", "procps", "libcap2-bin", "passwd", "login"]
+            "python3-protobuf", "python3-prometheus-client", "iproute2", "util-linux", "mount", "procps", "libcap2-bin", "passwd", "login"]
 
 # The root file system lies on a virtio disk; a guest needs no other driver before it is mounted.
 EARLY_MODULES = "virtio_pci\nvirtio_blk\next4\ncrc32c_generic\n"

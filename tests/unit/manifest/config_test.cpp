@@ -73,12 +73,24 @@ TEST(ParseConfig, BadValuesNameFileLineAndField) {
                   "\" is not a cgroup below the top: use auto, or a name like bulkhead");
 }
 
+TEST(ParseConfig, MetricsStayOnThisHost) {
+  for (const char* good : {"unix:///run/bulkhead/metrics.sock", "127.0.0.1:9105", "127.1.2.3:1", "[::1]:9105"})
+    EXPECT_EQ(ErrorOf(std::string("metrics: {listen: \"") + good + "\"}"), "(accepted)") << good;
+  for (const char* bad : {"0.0.0.0:9105", "10.0.0.1:9105", "[::]:9105", "localhost:9105", "127.evil.example:9105"})
+    EXPECT_THAT(ErrorOf(std::string("metrics: {listen: \"") + bad + "\"}"),
+                ::testing::StartsWith(std::string("c.yaml:1: metrics.listen: ") + bad + " is no loopback address"));
+  for (const char* bad : {":9105", "9105", "127.0.0.1:0", "unix:run/x", "http://127.0.0.1:9105"})
+    EXPECT_THAT(ErrorOf(std::string("metrics: {listen: \"") + bad + "\"}"), ::testing::HasSubstr("is not an address"));
+  EXPECT_EQ(ErrorOf("metrics: {listen: \"unix:///run/bulkhead/bulkheadd.sock\"}"),
+            "c.yaml:1: metrics.listen: unix:///run/bulkhead/bulkheadd.sock is paths.socket already");
+}
+
 TEST(ParseConfig, UnknownFieldsSuggestTheNearest) {
   EXPECT_EQ(ErrorOf("network:\n  basline: deny\n"),
             "c.yaml:2: network.basline: unknown field; did you mean \"baseline\"?");
   EXPECT_EQ(
       ErrorOf("quantum: 1"),
-      "c.yaml:1: quantum: unknown field; use one of node, paths, cgroup, network, usage, controller, listen, log");
+      "c.yaml:1: quantum: unknown field; use one of node, paths, cgroup, network, usage, controller, listen, log, metrics");
 }
 
 TEST(ParseConfig, EverythingThatIsWrongIsReportedTogether) {
