@@ -1,5 +1,6 @@
 """Metrics: what they say is what the kernel and the API say, who may read them, and that Prometheus takes them."""
 import grp
+import re
 import shutil
 import socket
 import subprocess
@@ -236,6 +237,42 @@ class Access(MetricsTest):
         for listen in ("", self.unix) * 5:
             self.assertEqual(self.offer(listen).returncode, 0)
         self.assertEqual(self.node.stop(), 0)
+
+
+class Dashboards(MetricsTest):
+    PACKAGING = harness.HERE.parents[1] / "packaging"
+
+    def names(self, text):
+        return set(re.findall(r"\b(?:bulkhead|process)_[a-z_]+", text))
+
+    def test_every_metric_that_dashboard_and_alerts_ask_for_exists(self):
+        self.node.apply(ONE)
+        server = self.node.spawn("acme/web", "serve", "127.0.0.1")
+        port = server.line()["port"]
+        self.node.program("acme/web", "connect", "tcp", "127.0.0.1", str(port))
+        self.eventually("bulkhead_task_network_packets_total", 1, direction="egress", scope="same_tenant", **WEB)
+        self.eventually("bulkhead_tenant_memory_bytes", 0, tenant="acme")
+        known = self.scrape().names
+        for file in ("grafana/bulkhead.json", "examples/prometheus-alerts.yaml"):
+            text = (self.PACKAGING / file).read_text(encoding="utf-8")
+            asked = self.names("\n".join(line for line in text.splitlines() if "expr" in line or "query" in line))
+            self.assertGreater(len(asked), 10, file)
+            self.assertEqual(asked - known, set(), file)
+
+    def test_the_dashboard_is_one(self):
+        board = harness.json.loads((self.PACKAGING / "grafana/bulkhead.json").read_text(encoding="utf-8"))
+        panels = [panel for row in board["panels"] for panel in [row, *row.get("panels", [])]]
+        self.assertEqual(len({panel["id"] for panel in panels}), len(panels))
+        for panel in panels:
+            if panel["type"] != "row":
+                self.assertTrue(panel["title"] and panel["description"] and panel["targets"], panel["title"])
+
+    def test_promtool_takes_the_alerts(self):
+        if not shutil.which("promtool"):
+            self.skipTest("promtool is not installed (package prometheus, 20 MB)")
+        done = subprocess.run(["promtool", "check", "rules", self.PACKAGING / "examples/prometheus-alerts.yaml"], text=True,
+                              capture_output=True, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
 
 if __name__ == "__main__":
