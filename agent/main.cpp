@@ -17,6 +17,7 @@
 #include "agent/daemon/startup.h"
 #include "agent/engine/engine.h"
 #include "agent/kernel/bpf_policy.h"
+#include "agent/kernel/checkup.h"
 #include "agent/kernel/kernel_usage.h"
 #include "agent/kernel/libcgroup_tree.h"
 #include "agent/kernel/loopback_peer.h"
@@ -57,6 +58,8 @@ Status RunAgent(const Flags& flags, const v1::Config& config) {
                         .boot_id = boot_id,
                         .cgroup_root = tree->root_path(),
                         .cgroup_mode = tree->mode(),
+                        .config_file = ConfigFile(flags),
+                        .features = ProbeFeatures(*tree),
                         .baseline = baseline,
                         .started = clock.Wall()};
   // Before the data plane is touched: a socket in use means that another agent enforces.
@@ -94,7 +97,8 @@ Status RunAgent(const Flags& flags, const v1::Config& config) {
                .controller = [&] { return controller.State(); },
                .ready = [&] { return ready; },
                .load = [&] { return reloader->state(); },
-               .reload = [&](ReloadDone done) { reloader->Request(std::move(done)); }},
+               .reload = [&](ReloadDone done) { reloader->Request(std::move(done)); },
+               .look_over = [&] { return LookOver(*tree, *maps, config.paths().state()); }},
               facts);
   BULKHEAD_ASSIGN(auto server, Server::Start(std::move(listener), *loop, api));
 

@@ -1,11 +1,15 @@
 #include "agent/base/host.h"
 
-#include <sys/utsname.h>
-
+#include <fcntl.h>
 #include <sys/random.h>
+#include <sys/statvfs.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <climits>
+#include <cstdio>
+#include <cstdlib>
 
 #include <fmt/format.h>
 
@@ -31,17 +35,44 @@ std::string HostName() {
   return name;
 }
 
-std::string KernelRelease() {
-  utsname name{};
-  return ::uname(&name) == 0 ? name.release : "unknown";
-}
-
 std::string RandomId() {
   unsigned char bytes[16] = {};
   if (::getrandom(bytes, sizeof(bytes), 0) != static_cast<ssize_t>(sizeof(bytes))) ::abort();  // never for <= 256 bytes
   std::string id;
   for (unsigned char byte : bytes) id += fmt::format("{:02x}", byte);
   return id;
+}
+
+std::string KernelRelease() {
+  utsname name{};
+  return ::uname(&name) == 0 ? name.release : "unknown";
+}
+
+KernelVersion ParseKernelRelease(const std::string& release) {
+  KernelVersion version;
+  if (std::sscanf(release.c_str(), "%d.%d", &version.first, &version.second) != 2) return {};
+  return version;
+}
+
+Result<uint64_t> EffectiveCapabilities() {
+  BULKHEAD_ASSIGN(const std::string status, ReadFile("/proc/self/status"));
+  const size_t at = status.find("CapEff:");
+  if (at == std::string::npos) return Internal("/proc/self/status has no CapEff line");
+  return std::strtoull(status.c_str() + at + 7, nullptr, 16);
+}
+
+Status CheckWritable(const std::string& directory) {
+  const auto made = OpenAt(AT_FDCWD, directory, O_TMPFILE | O_WRONLY, 0600);
+  if (made.ok()) return Ok();
+  if (ErrnoOf(made.status()) != EOPNOTSUPP) return Annotate(made.status(), "write");
+  // A file system without unnamed files: then what the permissions say must do.
+  return ::access(directory.c_str(), W_OK) == 0 ? Ok() : Errno(errno, "write " + directory);
+}
+
+Result<uint64_t> DiskAvailable(const std::string& directory) {
+  struct statvfs disk {};
+  if (::statvfs(directory.c_str(), &disk) != 0) return Errno(errno, "examine the disk of " + directory);
+  return disk.f_bavail * disk.f_frsize;
 }
 
 }  // namespace bulkhead

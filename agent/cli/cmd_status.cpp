@@ -11,6 +11,8 @@
 namespace bulkhead::cli {
 namespace {
 
+constexpr size_t kIndent = 12;
+
 std::string ControllerLine(const v1::ControllerState& controller) {
   if (controller.address().empty())
     return fmt::format("none configured; {} usage records kept here", controller.last_sequence());
@@ -42,9 +44,16 @@ const char* BaselineName(v1::NetworkBaseline baseline) {
   }
 }
 
+std::string FeaturesText(const v1::GetNodeResponse& node, bool working) {
+  std::string text;
+  for (const v1::Feature& feature : node.features())
+    if (feature.works() == working) text += (text.empty() ? "" : ", ") + feature.name();
+  return text.empty() ? "none" : text;
+}
+
 void Write(const Cli& cli, const v1::GetNodeResponse& node) {
   const auto line = [&](const char* title, const std::string& text) {
-    cli.out << fmt::format("{:<12}{}\n", title, text);
+    cli.out << fmt::format("{:<{}}{}\n", title, kIndent, text);
   };
   const Cell enforcement = EnforcementCell(node.enforcement());
   line("Node", node.node_id());
@@ -53,6 +62,9 @@ void Write(const Cli& cli, const v1::GetNodeResponse& node) {
   line("Walls", Paint(enforcement.text, enforcement.color, cli.color));
   for (const std::string& reason : node.reasons()) line("", "- " + reason);
   line("Kernel", fmt::format("{}, cgroups {}, root {}", node.kernel(), node.cgroup_mode(), node.cgroup_root()));
+  line("Features", Wrap(FeaturesText(node, true), kIndent, Table::kWidth));
+  if (const std::string missing = FeaturesText(node, false); missing != "none")
+    line("", Wrap(fmt::format("not here: {}", missing), kIndent, Table::kWidth));
   line("Network", fmt::format("baseline {}", BaselineName(node.baseline())));
   line("Objects", fmt::format("{} tenants, {} tasks, {} policies", node.tenants(), node.tasks(), node.policies()));
   line("Controller", ControllerLine(node.controller()));

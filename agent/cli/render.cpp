@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <sstream>
 
 #include <fmt/format.h>
 
@@ -89,6 +90,25 @@ std::optional<std::string> MemoryMax(const v1::Limits& limits) {
 }
 std::optional<std::string> PidsMax(const v1::Limits& limits) {
   return limits.pids().has_max() ? std::optional(fmt::format("{}", limits.pids().max())) : std::nullopt;
+}
+
+std::string Wrap(const std::string& text, size_t indent, size_t width) {
+  std::string wrapped;
+  size_t column = indent;
+  std::istringstream words(text);
+  for (std::string word; words >> word;) {
+    const bool first = column == indent;
+    if (!first && column + 1 + Width(word) > width) {
+      wrapped += "\n" + std::string(indent, ' ');
+      column = indent;
+    } else if (!first) {
+      wrapped += " ";
+      ++column;
+    }
+    wrapped += word;
+    column += Width(word);
+  }
+  return wrapped;
 }
 
 std::string Paint(const std::string& text, Color color, bool enabled) {

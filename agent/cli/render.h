@@ -23,6 +23,10 @@ std::optional<std::string> CpuMax(const v1::Limits& limits);
 std::optional<std::string> MemoryMax(const v1::Limits& limits);
 std::optional<std::string> PidsMax(const v1::Limits& limits);
 
+// Broken between words into lines of at most `width` characters, a longer word standing alone; each line but the first
+// begins with `indent` spaces, which count.
+std::string Wrap(const std::string& text, size_t indent, size_t width);
+
 enum class Color { kNone, kGood, kWarn, kBad, kDim };
 std::string Paint(const std::string& text, Color color, bool enabled);
 

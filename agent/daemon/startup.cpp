@@ -52,6 +52,13 @@ Result<v1::Config> ReadConfig(const Flags& flags) {
   return config;
 }
 
+std::string ConfigFile(const Flags& flags) {
+  std::error_code failed;
+  if (flags.config.empty()) return std::filesystem::exists(kDefaultConfig, failed) ? kDefaultConfig : "";
+  const auto absolute = std::filesystem::absolute(flags.config, failed);
+  return failed ? flags.config : absolute.string();
+}
+
 void RaiseDescriptorLimit() {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;

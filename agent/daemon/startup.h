@@ -21,6 +21,9 @@ std::optional<int> ParseFlags(int argc, char** argv, Flags& flags);
 // The file of --config, or /etc/bulkhead/bulkheadd.yaml, or, without that file, the defaults.
 Result<v1::Config> ReadConfig(const Flags& flags);
 
+// Which file that is, absolute; empty: none.
+std::string ConfigFile(const Flags& flags);
+
 // As many descriptors as this process may have: a task takes up to 14, and the customary 1024 are enough for 70 tasks.
 void RaiseDescriptorLimit();
 

@@ -157,4 +157,14 @@ Status BpfLinks::Check(uint64_t cgroup_id) const {
   return Ok();
 }
 
+std::map<std::string, uint32_t> BpfLinks::ProgramIds() const {
+  std::map<std::string, uint32_t> ids;
+  for (const Link& link : links_) {
+    bpf_link_info info{};
+    uint32_t length = sizeof(info);
+    if (bpf_obj_get_info_by_fd(link.fd.get(), &info, &length) == 0) ids[link.program] = info.prog_id;
+  }
+  return ids;
+}
+
 }  // namespace bulkhead

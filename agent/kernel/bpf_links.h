@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,8 @@ class BpfLinks {
 
   // FailedPrecondition naming the first program that is not attached to this cgroup or not pinned.
   Status Check(uint64_t cgroup_id) const;
+  // Hook → id of the program there, of the links that stand.
+  std::map<std::string, uint32_t> ProgramIds() const;
 
  private:
   struct Link {

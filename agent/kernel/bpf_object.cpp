@@ -14,6 +14,7 @@
 #include <policy.skel.h>
 
 #include "agent/base/file_io.h"
+#include "agent/base/host.h"
 
 namespace bulkhead {
 namespace {
@@ -58,10 +59,7 @@ Status PrepareMaps(policy_bpf* skeleton, const PolicyObject::Options& options) {
 }  // namespace
 
 Status CheckBpfPrivileges() {
-  BULKHEAD_ASSIGN(const std::string status, ReadFile("/proc/self/status"));
-  const size_t at = status.find("CapEff:");
-  if (at == std::string::npos) return Internal("/proc/self/status has no CapEff line");
-  const uint64_t held = std::strtoull(status.c_str() + at + 7, nullptr, 16);
+  BULKHEAD_ASSIGN(const uint64_t held, EffectiveCapabilities());
   const auto has = [held](int capability) { return (held >> capability & 1) != 0; };
   std::string missing;
   const auto need = [&](bool fulfilled, const char* name) {

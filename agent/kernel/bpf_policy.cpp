@@ -60,6 +60,11 @@ Status BpfPolicy::CheckAttached() {
   return Ok();
 }
 
+Result<std::vector<CgroupProgram>> BpfPolicy::ForeignPrograms() const {
+  BULKHEAD_ASSIGN(const CgroupRef root, OpenCgroup(cgroup_root_));
+  return FindForeignPrograms(root, links_.ProgramIds());
+}
+
 std::map<std::string, int> BpfPolicy::HeldMaps() const {
   if (control_.fd() < 0) return {};
   return {{"tasks", tasks_.fd()},         {"policies", policies_.fd()},

@@ -12,6 +12,7 @@
 #include "agent/kernel/bpf_links.h"
 #include "agent/kernel/bpf_maps.h"
 #include "agent/kernel/bpf_object.h"
+#include "agent/kernel/foreign_programs.h"
 #include "agent/kernel/policy_entries.h"
 #include "agent/kernel/policy_maps.h"
 
@@ -40,6 +41,8 @@ class BpfPolicy final : public PolicyMaps {
   uint32_t MaxTasks() const override { return traffic_.capacity(); }
   std::vector<MapUse> Use() override;
 
+  // BPF programs of others on the top cgroup and above it.
+  Result<std::vector<CgroupProgram>> ForeignPrograms() const;
   // Packets of no task: sockets below the top cgroup that belong to no bound task.
   Result<NetworkCounters> ReadUnknown();
 

@@ -59,4 +59,20 @@ v1::ApplyResult EncodeResult(const ObjectResult& result) {
   return entry;
 }
 
+v1::Severity EncodeSeverity(Severity severity) {
+  switch (severity) {
+    case Severity::kOk:
+      return v1::SEVERITY_OK;
+    case Severity::kNote:
+      return v1::SEVERITY_NOTE;
+    case Severity::kUnknown:
+      return v1::SEVERITY_UNKNOWN;
+    case Severity::kWarning:
+      return v1::SEVERITY_WARNING;
+    case Severity::kError:
+      break;
+  }
+  return v1::SEVERITY_ERROR;
+}
+
 }  // namespace bulkhead

@@ -11,6 +11,7 @@
 #include "agent/base/status.h"
 #include "agent/engine/engine.h"
 #include "agent/engine/event_log.h"
+#include "agent/model/diagnosis.h"
 #include "agent/usage/ledger.h"
 #include "agent/usage/sampler.h"
 #include "bulkhead/v1/node_service.pb.h"
@@ -23,6 +24,8 @@ struct NodeFacts {
   std::string boot_id;
   std::string cgroup_root;
   std::string cgroup_mode;  // "unified" or "hybrid"
+  std::string config_file;  // absolute; empty: none
+  std::vector<Feature> features;
   Baseline baseline = Baseline::kIsolate;
   WallTime started{};
 };
@@ -58,11 +61,14 @@ class NodeApi {
     std::function<LoadState()> load;
     // Begins a reload. The answer comes on the core thread, an error on any; an agent that stops destroys the closure.
     std::function<void(ReloadDone)> reload;
+    // The host as it is now; what the other parts know is added to it.
+    std::function<DiagnosisFacts()> look_over;
   };
 
   NodeApi(Parts parts, NodeFacts facts) : parts_(std::move(parts)), facts_(std::move(facts)) {}
 
   Status GetNode(const v1::GetNodeRequest& request, v1::GetNodeResponse& response);
+  Status Diagnose(const v1::DiagnoseRequest& request, v1::DiagnoseResponse& response) const;
   // `objects` are the request's, decoded.
   Status Apply(const std::vector<ObjectSpec>& objects, const ApplyOptions& options, v1::ApplyResponse& response);
   Status Delete(const v1::DeleteRequest& request, v1::DeleteResponse& response);

@@ -6,11 +6,13 @@
 
 #include "agent/base/host.h"
 #include "agent/base/log.h"
+#include "agent/plan/diagnose.h"
 #include "agent/rpc/convert.h"
 #include "agent/rpc/encode_state.h"
 #include "agent/rpc/node_api.h"
 
 namespace bulkhead {
+
 Status NodeApi::GetNode(const v1::GetNodeRequest&, v1::GetNodeResponse& response) {
   response.set_node_id(facts_.node_id);
   response.set_boot_id(facts_.boot_id);
@@ -19,6 +21,13 @@ Status NodeApi::GetNode(const v1::GetNodeRequest&, v1::GetNodeResponse& response
   response.set_cgroup_root(facts_.cgroup_root);
   response.set_cgroup_mode(facts_.cgroup_mode);
   response.set_baseline(EncodeBaseline(facts_.baseline));
+  response.set_config_file(facts_.config_file);
+  for (const Feature& feature : facts_.features) {
+    v1::Feature& entry = *response.add_features();
+    entry.set_name(feature.name);
+    entry.set_works(feature.works);
+    entry.set_detail(feature.detail);
+  }
   response.set_ready(parts_.ready());
   *response.mutable_started_at() = EncodeTime(facts_.started);
 
@@ -68,6 +77,31 @@ Status NodeApi::SetLogLevel(const v1::SetLogLevelRequest& request, v1::SetLogLev
   BULKHEAD_RETURN_IF_ERROR(Annotate(log::SetLevel(request.level()), "level"));
   if (response.previous() != request.level())
     log::Info("log level changed", {{"from", response.previous()}, {"to", request.level()}});
+  return Ok();
+}
+
+Status NodeApi::Diagnose(const v1::DiagnoseRequest&, v1::DiagnoseResponse& response) const {
+  DiagnosisFacts facts = parts_.look_over();
+  facts.features = facts_.features;
+  const ObjectState state = parts_.engine.NodeState();
+  facts.walls_failed = state.enforcement == Enforcement::kFailed;
+  facts.wall_reasons = state.reasons;
+  facts.load_error = Message(parts_.load().error);
+  for (const MapUse& use : parts_.map_use()) facts.tables.push_back({use.map, use.used, use.capacity});
+  facts.spool_bytes = parts_.ledger.spool_bytes();
+  facts.spool_max = parts_.ledger.spool_max();
+  facts.thinned_records = parts_.ledger.thinned_records();
+  const v1::ControllerState controller = parts_.controller();
+  facts.controller = {controller.address(), controller.connected(), controller.error(),
+                      parts_.ledger.last_sequence() - parts_.ledger.acknowledged_sequence()};
+  for (const Finding& finding : ::bulkhead::Diagnose(facts)) {
+    v1::Finding& entry = *response.add_findings();
+    entry.set_severity(EncodeSeverity(finding.severity));
+    entry.set_check(finding.check);
+    entry.set_found(finding.found);
+    entry.set_meaning(finding.meaning);
+    entry.set_action(finding.action);
+  }
   return Ok();
 }
 

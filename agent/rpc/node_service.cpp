@@ -100,6 +100,11 @@ NodeService::Reactor* NodeService::GetNode(Context* context, const v1::GetNodeRe
   return Run(context, "GetNode", [=, this] { return api_.GetNode(*request, *response); });
 }
 
+NodeService::Reactor* NodeService::Diagnose(Context* context, const v1::DiagnoseRequest* request,
+                                            v1::DiagnoseResponse* response) {
+  return Run(context, [=, this] { return api_.Diagnose(*request, *response); });
+}
+
 NodeService::Reactor* NodeService::Apply(Context* context, const v1::ApplyRequest* request,
                                          v1::ApplyResponse* response) {
   if (role_ != Role::kChange) return Deny(context, "Apply");

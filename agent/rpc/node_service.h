@@ -43,6 +43,7 @@ class NodeService final : public v1::NodeService::CallbackService {
   using Context = grpc::CallbackServerContext;
   using Reactor = grpc::ServerUnaryReactor;
   Reactor* GetNode(Context*, const v1::GetNodeRequest*, v1::GetNodeResponse*) override;
+  Reactor* Diagnose(Context*, const v1::DiagnoseRequest*, v1::DiagnoseResponse*) override;
   Reactor* Apply(Context*, const v1::ApplyRequest*, v1::ApplyResponse*) override;
   Reactor* Delete(Context*, const v1::DeleteRequest*, v1::DeleteResponse*) override;
   Reactor* GetTenant(Context*, const v1::GetTenantRequest*, v1::GetTenantResponse*) override;

@@ -14,7 +14,11 @@ class Status(NodeTest):
         self.assertEqual(status["enforcement"], "ENFORCEMENT_ENFORCED")
         self.assertEqual(status["nodeId"], "e2e-node")
         self.assertIn(self.node.root, status["cgroupRoot"])
+        features = {feature["name"]: feature["works"] for feature in status["features"]}
+        self.assertTrue(features["cgroup.kill"])
+        self.assertEqual(status["configFile"], str(self.node.config))
         table = self.node.ctl("status").stdout
+        self.assertRegex(table, r"(?m)^Features .*cgroup\.kill")
         self.assertIn("e2e-node", table)
         self.assertNotIn("\x1b", table, "colour only on a terminal")
         self.assertLessEqual(max(map(len, table.splitlines())), 100)

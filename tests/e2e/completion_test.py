@@ -42,7 +42,7 @@ class Terminal:
 
     def wait_for(self, pattern):
         """What the shell printed up to the pattern; the rest stays for the next call."""
-        deadline = time.monotonic() + harness.PATIENCE
+        deadline = time.monotonic() + 4 * harness.PATIENCE  # zsh reads all its functions first
         while True:
             found = re.search(pattern, self.output, re.S)
             if found:

@@ -139,8 +139,13 @@ LiveNode::LiveNode(Options options) : events(clock, options.events) {
                      .controller = [] { return v1::ControllerState(); },
                      .ready = [] { return true; },
                      .load = [] { return LoadState{}; },
-                     .reload = options.reload},
-      NodeFacts{.node_id = "test-node", .boot_id = "boot", .cgroup_root = "/fake", .cgroup_mode = "unified"});
+                     .reload = options.reload,
+                     .look_over = [this] { return host; }},
+      NodeFacts{.node_id = "test-node",
+                .boot_id = "boot",
+                .cgroup_root = "/fake",
+                .cgroup_mode = "unified",
+                .features = {{"btf", true, ""}, {"tcx", false, "not here"}}});
   const Status recovered = engine->Recover();
   EXPECT_TRUE(recovered.ok()) << recovered.ToString();
   auto listener =

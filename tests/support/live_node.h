@@ -79,6 +79,7 @@ class LiveNode {
   FakeClock clock;
   FakeUsageSource usage{clock};
   EventLog events;
+  DiagnosisFacts host{.capabilities = ~0ULL, .disk_available = 1ULL << 40U};
 
  private:
   std::unique_ptr<EventLoop> loop_;

@@ -11,6 +11,14 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
+TEST(Wrap, BreaksBetweenWordsAndIndents) {
+  EXPECT_EQ(Wrap("one two three", 2, 9), "one two\n  three");
+  EXPECT_EQ(Wrap("one", 2, 9), "one");
+  EXPECT_EQ(Wrap("", 2, 9), "");
+  EXPECT_EQ(Wrap("a muchtoolongword b", 2, 9), "a\n  muchtoolongword\n  b");
+  EXPECT_EQ(Wrap("äöü äöü", 0, 7), "äöü äöü") << "characters, not bytes";
+}
+
 TEST(Units, AreForPeople) {
   EXPECT_EQ(Bytes(0), "0 B");
   EXPECT_EQ(Bytes(512ULL << 20U), "512 MiB");

@@ -190,6 +190,38 @@ TEST(Server, AFullInboxIsSaidAtOnce) {
   release.set_value();
 }
 
+std::vector<v1::Finding> Diagnose(v1::NodeService::Stub& stub, const std::string& check) {
+  grpc::ClientContext context;
+  v1::DiagnoseResponse response;
+  EXPECT_TRUE(stub.Diagnose(&context, v1::DiagnoseRequest(), &response).ok());
+  std::vector<v1::Finding> findings(response.findings().begin(), response.findings().end());
+  std::erase_if(findings, [&](const v1::Finding& one) { return one.check() != check; });
+  return findings;
+}
+
+TEST(Server, DiagnosesWhatHostEngineAndLedgerSay) {
+  LiveNode node;
+  const auto stub = node.Stub();
+  const auto features = Diagnose(*stub, "kernel features");
+  ASSERT_EQ(features.size(), 2U);
+  EXPECT_EQ(features[0].severity(), v1::SEVERITY_OK);
+  EXPECT_EQ(features[1].severity(), v1::SEVERITY_NOTE);
+  EXPECT_EQ(features[1].found(), "no tcx: not here");
+  EXPECT_NE(features[1].meaning(), "");
+  EXPECT_EQ(Diagnose(*stub, "walls").at(0).severity(), v1::SEVERITY_OK);
+  EXPECT_EQ(Diagnose(*stub, "spool").at(0).found(), "0 MiB of 1 MiB used, 0 records wait");
+
+  node.OnCore([&] {
+    node.maps.DetachBehind("egress");
+    node.host.state_problem = "write /state: Read-only file system";
+  });
+  EXPECT_EQ(Diagnose(*stub, "walls").at(0).severity(), v1::SEVERITY_ERROR);
+  const v1::Finding state = Diagnose(*stub, "state").at(0);
+  EXPECT_EQ(state.severity(), v1::SEVERITY_ERROR);
+  EXPECT_EQ(state.found(), "write /state: Read-only file system");
+  EXPECT_NE(state.action(), "");
+}
+
 TEST(Server, ListsAreCutIntoPages) {
   LiveNode node;
   const auto stub = node.Stub();
