@@ -102,7 +102,7 @@ NodeService::Reactor* NodeService::GetNode(Context* context, const v1::GetNodeRe
 
 NodeService::Reactor* NodeService::Diagnose(Context* context, const v1::DiagnoseRequest* request,
                                             v1::DiagnoseResponse* response) {
-  return Run(context, [=, this] { return api_.Diagnose(*request, *response); });
+  return Run(context, "Diagnose", [=, this] { return api_.Diagnose(*request, *response); });
 }
 
 NodeService::Reactor* NodeService::Apply(Context* context, const v1::ApplyRequest* request,
