@@ -188,6 +188,13 @@ def reload():
         run("systemctl", "reload", "bulkheadd")
         assert "late" in run("bulkheadctl", "status"), "what is left over is not named"
         run("bulkheadctl", "delete", "tenant", "late")
+        config.write_text(good.replace('  listen: ""', '  listen: "127.0.0.1:9105"'), encoding="utf-8")
+        run("systemctl", "reload", "bulkheadd")
+        scrape = ["/usr/bin/python3", "-c", "import urllib.request as u; print(u.urlopen('http://127.0.0.1:9105/metrics').read()[:99])"]
+        assert "bulkhead_build_info" in run(*scrape)
+        run("bulkheadctl", "run", "--tenant", "rival", "--task", "web", "--", *scrape, code=1)
+        config.write_text(good, encoding="utf-8")
+        run("systemctl", "reload", "bulkheadd")
         assert property_of("bulkheadd", "ActiveState") == "active"
         assert property_of("bulkheadd", "MainPID") == pid, "the agent was restarted"
 
