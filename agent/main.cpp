@@ -97,7 +97,7 @@ Status RunAgent(const Flags& flags, const v1::Config& config) {
                .controller = [&] { return controller.State(); },
                .ready = [&] { return ready; },
                .load = [&] { return reloader->state(); },
-               .reload = [&](ReloadDone done) { reloader->Request(std::move(done)); },
+               .reload = [&](const ReloadDone& done) { reloader->Request(done); },
                .look_over = [&] { return LookOver(*tree, *maps, config.paths().state()); }},
               facts);
   BULKHEAD_ASSIGN(auto server, Server::Start(std::move(listener), *loop, api));

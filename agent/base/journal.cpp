@@ -50,7 +50,7 @@ JournalFields ToJournal(int priority, const std::string& what, const std::string
 bool SendToJournal(const JournalFields& fields) {
   std::vector<std::string> texts;
   texts.reserve(fields.size());
-  for (const auto& [name, value] : fields) texts.push_back(name + "=" + value);
+  for (const auto& [name, value] : fields) texts.push_back(fmt::format("{}={}", name, value));
   std::vector<iovec> parts;
   parts.reserve(texts.size());
   for (std::string& text : texts) parts.push_back({.iov_base = text.data(), .iov_len = text.size()});

@@ -94,7 +94,7 @@ Result<ReloadReport> Reloader::ApplyManifests() {
   return ReloadReport{{}, std::move(objects)};
 }
 
-void Reloader::Request(ReloadDone done) {
+void Reloader::Request(const ReloadDone& done) {
   NotifyReloading();
   const Status posted = files_->Post([this, done, folder = parts_.config.running().paths().manifests()] {
     auto files = std::make_shared<Result<Files>>(Read(folder));

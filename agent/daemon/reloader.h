@@ -38,7 +38,7 @@ class Reloader {
   // agent that does not start.
   void Begin();
   // A reload; systemd, where it started us, sees its begin and end.
-  void Request(ReloadDone done);
+  void Request(const ReloadDone& done);
   void Stop();  // what waits is dropped
 
   const LoadState& state() const { return state_; }

@@ -74,7 +74,7 @@ Result<uint64_t> CgroupOfSocket(const sockaddr_storage& from, const sockaddr_sto
   Put(from, request.body.id.idiag_sport, request.body.id.idiag_src);
   Put(to, request.body.id.idiag_dport, request.body.id.idiag_dst);
 
-  alignas(nlmsghdr) std::vector<char> answer(16384);
+  std::vector<char> answer(16384);
   BULKHEAD_ASSIGN(const size_t size, Ask(request, answer));
   const auto* header = reinterpret_cast<const nlmsghdr*>(answer.data());
   if (size < sizeof(nlmsghdr) || header->nlmsg_len > size) return Internal("sock_diag: a short answer");
@@ -109,7 +109,7 @@ Status LoopbackJudge::Check(const sockaddr_storage& peer, const sockaddr_storage
     if (known->second.outside) return Ok();
     return PermissionDenied(fmt::format("cgroup {} of the peer is a tenant's, or none that can be seen", cgroup));
   }
-  const Status outside = CheckOutside(cgroup, mount_, tenants_);
+  Status outside = CheckOutside(cgroup, mount_, tenants_);
   if (verdicts_.size() < kMaxVerdicts) verdicts_[cgroup] = {outside.ok(), now + kHolds};
   return outside;
 }

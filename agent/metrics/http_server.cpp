@@ -34,7 +34,7 @@ ssize_t Read(void* cls, uint64_t, char* buffer, size_t room) {
     if (transfer->text.empty()) return MHD_CONTENT_READER_END_OF_STREAM;
   }
   const size_t size = std::min(room, transfer->text.size() - transfer->sent);
-  std::memcpy(buffer, transfer->text.data() + transfer->sent, size);
+  std::copy_n(transfer->text.data() + transfer->sent, size, buffer);
   transfer->sent += size;
   return static_cast<ssize_t>(size);
 }
