@@ -12,8 +12,6 @@
 namespace bulkhead::cli {
 namespace {
 
-constexpr const char* kDefaultAddress = "unix:///run/bulkhead/bulkheadd.sock";
-
 const std::vector<std::pair<std::string, Format>> kFormats = {{"table", Format::kTable},
                                                               {"wide", Format::kWide},
                                                               {"json", Format::kJson},
@@ -44,6 +42,7 @@ void AddAll(CLI::App& app, Cli& cli) {
   AddEvents(app, cli);
   AddReload(app, cli);
   AddLogLevel(app, cli);
+  AddDoctor(app, cli);
   AddCompletion(app, cli);
   AddVersion(app, cli);
 }

@@ -22,6 +22,8 @@ int ExitCodeOf(const Status& status);
 
 enum class Format { kTable, kWide, kJson, kYaml, kCsv };
 
+inline constexpr const char* kDefaultAddress = "unix:///run/bulkhead/bulkheadd.sock";
+
 struct Cli {
   std::string address;
   Format format = Format::kTable;
@@ -54,6 +56,7 @@ void AddAttach(CLI::App& app, Cli& cli);
 void AddCompletion(CLI::App& app, Cli& cli);
 void AddDelete(CLI::App& app, Cli& cli);
 void AddDescribe(CLI::App& app, Cli& cli);
+void AddDoctor(CLI::App& app, Cli& cli);
 void AddEvents(CLI::App& app, Cli& cli);
 void AddGet(CLI::App& app, Cli& cli);
 void AddLogLevel(CLI::App& app, Cli& cli);

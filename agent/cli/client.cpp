@@ -18,12 +18,6 @@ namespace {
 constexpr std::chrono::seconds kConnectTimeout{5};
 constexpr int kMaxMessage = 256 << 20;  // a page of tasks or all usage; the agent is trusted
 
-std::string PathOf(const std::string& address) {
-  std::string path = address.substr(std::string("unix:").size());
-  if (path.rfind("//", 0) == 0) path.erase(0, 2);
-  return path;
-}
-
 Status ConnectError(int error, const std::string& path) {
   const std::string what = "no connection to the agent at " + path;
   switch (error) {
@@ -62,13 +56,19 @@ Status AwaitAdmission(int socket, const std::string& path, std::chrono::seconds 
 
 }  // namespace
 
+std::string SocketPath(const std::string& address) {
+  std::string path = address.substr(std::string("unix:").size());
+  if (path.starts_with("//")) path.erase(0, 2);
+  return path;
+}
+
 Status FromGrpc(const grpc::Status& status) {
   if (status.ok()) return Ok();
   return MakeStatus(static_cast<StatusCode>(status.error_code()), status.error_message());
 }
 
 Result<std::unique_ptr<Client>> Client::Connect(const Cli& cli) {
-  const std::string path = PathOf(cli.address);
+  const std::string path = SocketPath(cli.address);
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof(address.sun_path)) return InvalidArgument(fmt::format("--address {}: too long", path));

@@ -13,6 +13,7 @@
 
 namespace bulkhead::cli {
 
+std::string SocketPath(const std::string& address);  // of "unix:PATH" and "unix:///PATH"
 Status FromGrpc(const grpc::Status& status);
 
 class Client {

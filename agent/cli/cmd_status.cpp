@@ -64,7 +64,8 @@ void Write(const Cli& cli, const v1::GetNodeResponse& node) {
   line("Kernel", fmt::format("{}, cgroups {}, root {}", node.kernel(), node.cgroup_mode(), node.cgroup_root()));
   line("Features", Wrap(FeaturesText(node, true), kIndent, Table::kWidth));
   if (const std::string missing = FeaturesText(node, false); missing != "none")
-    line("", Wrap(fmt::format("not here: {}", missing), kIndent, Table::kWidth));
+    line("",
+         Wrap(fmt::format("not here: {}; bulkheadctl doctor says what that means", missing), kIndent, Table::kWidth));
   line("Network", fmt::format("baseline {}", BaselineName(node.baseline())));
   line("Objects", fmt::format("{} tenants, {} tasks, {} policies", node.tenants(), node.tasks(), node.policies()));
   line("Controller", ControllerLine(node.controller()));

@@ -144,7 +144,7 @@ TEST_F(CtlTest, MistakesOnTheCommandLineAreUsageErrors) {
 
 TEST(Ctl, EveryVerbHasHelpWithAnExample) {
   for (const char* verb : {"status", "apply", "delete", "get", "describe", "run", "attach", "top", "usage", "events",
-                           "completion", "version"}) {
+                           "doctor", "completion", "version"}) {
     const Output output = Ctl({verb, "--help"});
     EXPECT_EQ(output.code, kDone) << verb;
     EXPECT_THAT(output.out, HasSubstr(std::string("Example: bulkheadctl ") + verb));
