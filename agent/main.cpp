@@ -31,6 +31,7 @@ constexpr size_t kInbox = 256;  // requests that may wait
 constexpr size_t kEvents = 10'000;
 constexpr std::chrono::seconds kReconcilePeriod{5};
 constexpr std::chrono::milliseconds kRootPeriod{250};
+constexpr std::chrono::milliseconds kRemovalPeriod{500};
 
 void SayIfSetAside(const std::string& what, const std::string& file, EventLog& events) {
   if (file.empty()) return;
@@ -82,7 +83,7 @@ Status RunAgent(const Flags& flags, const v1::Config& config) {
   std::unique_ptr<Meter> meter;
   bool ready = false;
   Engine engine({.tree = *tree, .maps = *maps, .store = *store, .clock = clock, .events = events}, baseline,
-                [&](const LiveTask& task) { meter->Final(task); });
+                [&](const LiveTask& task) { return meter->Final(task); });
   meter = std::make_unique<Meter>(Meter::Parts{
       .engine = engine, .sampler = sampler, .tenants = tenants, .events = events, .clock = clock, .recorded = [&] {
         controller.Wake();
@@ -107,6 +108,7 @@ Status RunAgent(const Flags& flags, const v1::Config& config) {
   BULKHEAD_ASSIGN(const auto sampling, loop->AddTimer(SamplingPeriod(config), [&] { meter->Round(); }));
   BULKHEAD_RETURN_IF_ERROR(loop->AddTimer(kReconcilePeriod, [&] { engine.Reconcile(); }).status());
   BULKHEAD_RETURN_IF_ERROR(loop->AddTimer(kRootPeriod, [&] { engine.WatchRoot(); }).status());
+  BULKHEAD_RETURN_IF_ERROR(loop->AddTimer(kRemovalPeriod, [&] { engine.ContinueRemovals(); }).status());
   MetricsCollector metrics = MakeCollector({.facts = facts,
                                             .loop = *loop,
                                             .clock = clock,

@@ -16,6 +16,7 @@ namespace bulkhead::cli {
 namespace {
 
 constexpr std::chrono::seconds kConnectTimeout{5};
+constexpr int kRemovalPollMs = 50;
 constexpr int kMaxMessage = 256 << 20;  // a page of tasks or all usage; the agent is trusted
 
 Status ConnectError(int error, const std::string& path) {
@@ -87,6 +88,34 @@ Result<std::unique_ptr<Client>> Client::Connect(const Cli& cli) {
   arguments.SetMaxReceiveMessageSize(kMaxMessage);
   const auto channel = grpc::CreateCustomInsecureChannelFromFd("bulkheadd", socket.release(), arguments);
   return std::unique_ptr<Client>(new Client(v1::NodeService::NewStub(channel), cli.timeout));
+}
+
+Status Client::Delete(const v1::DeleteRequest& request, v1::DeleteResponse& response) {
+  const Status removed = Call(&v1::NodeService::Stub::Delete, request, response);
+  if (removed.code() != StatusCode::kUnavailable) return removed;
+  const auto until = std::chrono::steady_clock::now() + kRemovalPatience;
+  while (std::chrono::steady_clock::now() < until) {
+    const Status found = Get(request.kind(), request.name());
+    if (found.code() == StatusCode::kNotFound) return Ok();
+    if (!found.ok()) break;  // no agent any more, say
+    (void)::poll(nullptr, 0, kRemovalPollMs);
+  }
+  return removed;
+}
+
+Status Client::Get(const std::string& kind, const std::string& name) {
+  if (kind == "tenant") {
+    v1::GetTenantRequest request;
+    v1::GetTenantResponse response;
+    request.set_name(name);
+    return Call(&v1::NodeService::Stub::GetTenant, request, response);
+  }
+  BULKHEAD_ASSIGN(const FullName task, SplitName(name));
+  v1::GetTaskRequest request;
+  v1::GetTaskResponse response;
+  request.set_tenant(task.tenant);
+  request.set_name(task.name);
+  return Call(&v1::NodeService::Stub::GetTask, request, response);
 }
 
 }  // namespace bulkhead::cli

@@ -41,11 +41,16 @@ class Client {
       request.set_page_token(page.next_page_token());
     }
   }
+  // Removes an object. Where the agent says that the removal goes on by itself, waits for its end, up to
+  // kRemovalPatience; then that Unavailable, which says why.
+  static constexpr std::chrono::seconds kRemovalPatience{5};
+  Status Delete(const v1::DeleteRequest& request, v1::DeleteResponse& response);
   v1::NodeService::Stub& stub() { return *stub_; }
 
  private:
   Client(std::unique_ptr<v1::NodeService::Stub> stub, std::chrono::seconds timeout)
       : stub_(std::move(stub)), timeout_(timeout) {}
+  Status Get(const std::string& kind, const std::string& name);
   std::unique_ptr<v1::NodeService::Stub> stub_;
   std::chrono::seconds timeout_;
 };

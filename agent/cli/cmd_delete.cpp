@@ -21,7 +21,7 @@ Result<int> Delete(const Cli& cli, const Arguments& arguments) {
   request.set_name(arguments.name);
   BULKHEAD_ASSIGN(const auto client, Client::Connect(cli));
   v1::DeleteResponse response;
-  BULKHEAD_RETURN_IF_ERROR(Annotate(client->Call(&v1::NodeService::Stub::Delete, request, response), "delete"));
+  BULKHEAD_RETURN_IF_ERROR(Annotate(client->Delete(request, response), "delete"));
   if (WriteMessage(cli, response)) return kDone;
   cli.out << fmt::format("{} {} {}\n", request.kind(), request.name(), Paint("deleted", Color::kWarn, cli.color));
   if (cli.format == Format::kWide)

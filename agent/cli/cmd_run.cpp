@@ -85,7 +85,7 @@ Status Remove(const Cli& cli, const Arguments& arguments) {
   request.set_kind("task");
   request.set_name(arguments.full());
   v1::DeleteResponse response;
-  const Status removed = client->Call(&Stub::Delete, request, response);
+  const Status removed = client->Delete(request, response);
   return removed.code() == StatusCode::kNotFound ? Ok() : removed;
 }
 

@@ -54,10 +54,10 @@ void Meter::Round() {
   parts_.recorded();
 }
 
-void Meter::Final(const LiveTask& task) {
-  if (const Status taken = parts_.sampler.Final(task); !taken.ok())
-    log::Error("last usage of a task not recorded", {{"task", task.id.ToString()}, {"why", taken}});
+Status Meter::Final(const LiveTask& task) {
+  BULKHEAD_RETURN_IF_ERROR(parts_.sampler.Final(task));
   parts_.recorded();
+  return Ok();
 }
 
 }  // namespace bulkhead

@@ -38,9 +38,9 @@ class Meter {
   };
   explicit Meter(Parts parts);
 
-  Status Recover();  // continues what an earlier run began
-  void Round();      // samples every live task; a failure is logged when it begins and when it ends
-  void Final(const LiveTask& task);
+  Status Recover();                    // continues what an earlier run began
+  void Round();                        // samples every live task; a failure is logged at its begin and its end
+  Status Final(const LiveTask& task);  // the last sample, durable when it returns Ok
   const Histogram& rounds() const { return rounds_; }  // how long they took
 
  private:

@@ -8,6 +8,10 @@
 namespace bulkhead {
 namespace {
 
+// Most processes are gone within milliseconds of their SIGKILL. Those that take longer hold up their own removal and
+// not the core thread.
+constexpr std::chrono::milliseconds kKillPatience{200};
+
 TaskId TaskOf(const ObjectKey& key) {
   const auto slash = key.name.find('/');
   return {key.name.substr(0, slash), key.name.substr(slash + 1)};
@@ -84,6 +88,12 @@ Batch::Batch(const Workspace& space, const std::vector<ObjectSpec>& put, const s
   for (const ObjectKey& key : remove) add(key, std::nullopt);
 }
 
+Batch Batch::Finishing(const Workspace& space, const std::vector<ObjectKey>& remove) {
+  Batch batch(space, {}, remove);
+  batch.finishing_ = true;
+  return batch;
+}
+
 std::vector<StateChange> Batch::Intent() const {
   std::vector<StateChange> changes;
   for (const Item& item : items_)
@@ -94,7 +104,7 @@ std::vector<StateChange> Batch::Intent() const {
 std::vector<StateChange> Batch::Settlement() const {
   std::vector<StateChange> changes;
   for (const Item& item : items_) {
-    if (!item.Changes()) continue;
+    if (!item.Changes() || item.waits) continue;
     if (!item.error.ok())
       changes.push_back({item.key, item.before, item.uid});
     else if (!item.want)
@@ -126,8 +136,14 @@ bool Batch::Skip(Item& item) {
 }
 
 void Batch::Refuse(Item& item, const Status& error) {
+  if (finishing_) return Wait(item, Message(error));
   item.error = error;
   if (failed_.empty()) failed_ = item.key.kind + " " + item.key.name;
+}
+
+void Batch::Wait(Item& item, const std::string& what_for) {
+  item.error = Unavailable("being removed, which goes on by itself when it can: " + what_for);
+  item.waits = true;
 }
 
 void Batch::Enact(const Item& item) {
@@ -229,28 +245,45 @@ void Batch::ApplyTasks() {
   }
 }
 
+// What is killed dies while the others are killed: only then anything is waited for. Removals that wait already are
+// looked at again soon enough.
 void Batch::RemoveTasks() {
+  std::vector<Item*> dying;
   for (Item* item : Items("task", true)) {
     if (Skip(*item)) continue;
-    const PlanScope scope{.tasks = {TaskOf(item->key)}};
-    Assign(space_.desired, item->key, std::nullopt);  // the uid stays until the last sample is taken
-    const Status status = Enforce(space_, scope, item->journal);
-    if (status.ok()) {
-      Enact(*item);
-      continue;
-    }
-    // The object stays, and so do its walls; a cgroup that went already is made again.
-    Revert(*item);
-    if (const Status again = Enforce(space_, scope, item->journal); !again.ok())
-      log::Warning("task stays without all of its walls until the next tick",
-                   {{"task", item->key.name}, {"error", again}});
-    Refuse(*item, status);
+    RemoveTask(*item);
+    if (item->journal.hold == Journal::Hold::kDying) dying.push_back(item);
   }
+  if (finishing_) return;
+  space_.executor.GrantPatience(kKillPatience);
+  for (Item* item : dying) RemoveTask(*item);
+}
+
+void Batch::RemoveTask(Item& item) {
+  const PlanScope scope{.tasks = {TaskOf(item.key)}};
+  item.error = Ok();
+  item.waits = false;
+  Assign(space_.desired, item.key, std::nullopt);  // the uid stays until the last sample is taken
+  const Status status = Enforce(space_, scope, item.journal);
+  if (status.ok()) return Enact(item);
+  // The object stays, and so do its walls; a cgroup that went already is made again.
+  Revert(item);
+  if (item.journal.hold != Journal::Hold::kNone) return Wait(item, Message(status));
+  if (const Status again = Enforce(space_, scope, item.journal); !again.ok())
+    log::Warning("task stays without all of its walls until the next tick",
+                 {{"task", item.key.name}, {"error", again}});
+  Refuse(item, status);
 }
 
 void Batch::RemoveTenants() {
   for (Item* item : Items("tenant", true)) {
     if (Skip(*item)) continue;
+    const auto& tasks = space_.desired.tasks;
+    if (const auto task = tasks.lower_bound({item->key.name, ""});
+        task != tasks.end() && task->first.tenant == item->key.name) {
+      Wait(*item, fmt::format("task {} is still there", task->first.ToString()));
+      continue;
+    }
     Enact(*item);
     const Status status = Enforce(space_, {.tenants = {{item->key.name}}}, item->journal);
     if (status.ok()) continue;
@@ -262,7 +295,7 @@ void Batch::RemoveTenants() {
 std::vector<ObjectResult> Batch::Results() const {
   std::vector<ObjectResult> results;
   for (const Item& item : items_) {
-    ObjectResult result{item.key.kind, item.key.name, Outcome::kUnchanged, item.error, item.journal.done};
+    ObjectResult result{item.key.kind, item.key.name, Outcome::kUnchanged, item.error, item.waits, item.journal.done};
     if (!item.error.ok())
       result.outcome = Outcome::kRefused;
     else if (!item.want)

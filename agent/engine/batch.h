@@ -1,6 +1,8 @@
 // The objects of one Apply or Delete, brought to the kernel in order of dependency: tenants are made and widened, then
 // policies, then tasks, then tenants narrow, then removals, tasks before tenants. The first failure stops the batch;
-// what the failed object did is undone, what came before stands, the rest is refused untried.
+// what the failed object did is undone, what came before stands, the rest is refused untried. A removal whose processes
+// take their time to die, or whose last usage the ledger does not take now, is no failure of the others: it waits,
+// marked as begun, with cgroup and walls as they are; and its tenant waits for it.
 #pragma once
 
 #include <map>
@@ -24,6 +26,7 @@ struct ObjectResult {
   std::string name;
   Outcome outcome = Outcome::kUnchanged;
   Status error;                    // with kRefused
+  bool waits = false;              // with kRefused: a removal that has begun and goes on by itself, later
   std::vector<std::string> steps;  // done, or to be done
 };
 
@@ -49,6 +52,8 @@ class Batch {
  public:
   // Validated already. `remove` names objects that exist.
   Batch(const Workspace& space, const std::vector<ObjectSpec>& put, const std::vector<ObjectKey>& remove);
+  // Of removals that have begun already. Each by itself, and whatever keeps one from its end, it waits.
+  static Batch Finishing(const Workspace& space, const std::vector<ObjectKey>& remove);
 
   // To be durable before Run, and after it. Between the two a crash leaves what Recover completes: objects are as
   // wanted, removals have begun.
@@ -66,6 +71,7 @@ class Batch {
     std::string uid;
     Journal journal;
     Status error;
+    bool waits = false;
     bool Changes() const { return before != want; }
   };
 
@@ -75,17 +81,20 @@ class Batch {
   void ApplyTasks();
   void NarrowTenants();
   void RemoveTasks();
+  void RemoveTask(Item& item);
   void RemoveTenants();
   std::vector<Item*> Items(const std::string& kind, bool removals);
   std::set<TaskId> SelectedByAny(const std::string& tenant, const std::vector<Item*>& items) const;
   bool Skip(Item& item);
   void Refuse(Item& item, const Status& error);
+  void Wait(Item& item, const std::string& what_for);
   void Enact(const Item& item);  // in desired state
   void Revert(Item& item);
 
   Workspace space_;
   std::vector<Item> items_;
   std::string failed_;  // the object that stopped the batch
+  bool finishing_ = false;
 };
 
 }  // namespace bulkhead

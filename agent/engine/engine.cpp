@@ -14,7 +14,7 @@ Executor Engine::MakeExecutor() {
           parts_.maps,
           have_,
           Executor::Mode::kPerform,
-          [this](const CgroupPath& path) { SampleBeforeRemove(path); },
+          [this](const CgroupPath& path) { return SampleBeforeRemove(path); },
           &stats_.steps};
 }
 
@@ -22,14 +22,15 @@ Workspace Engine::SpaceOf(const HostFacts& host, Executor& executor) {
   return {desired_, uids_, have_, policies_, host, executor};
 }
 
-// Only for what was a task's: a cgroup that is taken back at once after its creation was never metered.
-void Engine::SampleBeforeRemove(const CgroupPath& path) {
+// Only for what was a task's and was metered.
+Status Engine::SampleBeforeRemove(const CgroupPath& path) {
   const auto task = ParseTaskId(path.value);
   const ObservedCgroup* cgroup = have_.Cgroup(path);
-  if (!task.ok() || !cgroup || !before_remove_) return;
+  if (!task.ok() || !cgroup || !before_remove_) return Ok();
   const auto uid = uids_.find(*task);
   const TaskBinding* binding = have_.Binding(cgroup->id);
-  if (uid != uids_.end() && binding) before_remove_({*task, uid->second, cgroup->id, binding->slot});
+  if (uid == uids_.end() || !binding) return Ok();
+  return before_remove_({*task, uid->second, cgroup->id, binding->slot});
 }
 
 Result<std::vector<std::string>> Engine::Delete(const std::string& kind, const std::string& name) {

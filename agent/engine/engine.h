@@ -3,10 +3,13 @@
 //
 // State before kernel. Apply makes the wanted specs durable, in one transaction, before the first step, and takes back
 // those of refused objects after the last; a removal is marked as begun before the kill, and its row goes after the
-// cgroup. A kill -9 at any point therefore leaves an object either as it was (before the transaction) or on its way to
-// what was asked, and Recover goes the rest of the way: every cgroup that may exist is known to the state, so none
-// leaks. The other order would leave cgroups that nobody knows. A directory that cannot be written is found before
-// anything has changed. If the second transaction fails, the node is DEGRADED and every tick tries it again.
+// cgroup. A removal that has to wait (processes that still end, a ledger that takes no last usage) keeps its mark, its
+// cgroup and its walls, and goes on with every tick: until then the object is DEGRADED, with the reason, takes no
+// process and cannot be applied. A kill -9 at any point therefore leaves an object either as it was (before the
+// transaction) or on its way to what was asked, and Recover goes the rest of the way: every cgroup that may exist is
+// known to the state, so none leaks. The other order would leave cgroups that nobody knows. A directory that cannot be
+// written is found before anything has changed. If the second transaction fails, the node is DEGRADED and every tick
+// tries it again.
 #pragma once
 
 #include <functional>
@@ -71,8 +74,9 @@ class Engine {
     const Clock& clock;
     EventLog& events;
   };
-  // Called with a task whose processes are gone and whose cgroup and counters are still there: the last sample.
-  using BeforeRemove = std::function<void(const LiveTask&)>;
+  // Called with a task whose processes are gone and whose cgroup and counters are still there: the last sample. The
+  // cgroup goes only after an Ok.
+  using BeforeRemove = std::function<Status(const LiveTask&)>;
 
   Engine(Parts parts, Baseline baseline, BeforeRemove before_remove);
 
@@ -82,11 +86,14 @@ class Engine {
 
   // Validation of the whole set first; its failure changes nothing. Then object by object in order of dependency.
   Result<std::vector<ObjectResult>> Apply(const std::vector<ObjectSpec>& objects, const ApplyOptions& options);
-  Result<std::vector<std::string>> Delete(const std::string& kind, const std::string& name);  // the steps done
+  // The steps done. Unavailable: the removal has begun and goes on by itself.
+  Result<std::vector<std::string>> Delete(const std::string& kind, const std::string& name);
   Result<std::vector<AttachOutcome>> Attach(const TaskId& task, const std::vector<int>& pids);
 
   // Compares desired with kernel and repairs; one event per repair. For a timer.
   void Reconcile();
+  // Goes on with removals that wait. For a timer that is faster than Reconcile's; nothing to do is nothing done.
+  void ContinueRemovals() { (void)FinishRemovals(); }  // a kernel that cannot be read is said by Reconcile
 
   // Looks at the top cgroup only, and reconciles at once when it is gone or another one, which has no wall yet. For a
   // timer that ticks several times a second.
@@ -107,10 +114,16 @@ class Engine {
   Workspace SpaceOf(const HostFacts& host, Executor& executor);
   Executor MakeExecutor();
 
-  Result<std::vector<ObjectResult>> Simulate(const std::vector<ObjectSpec>& objects,
-                                             const std::vector<ObjectKey>& removals, const PolicyCache& policies) const;
-  Result<std::vector<ObjectResult>> RunBatch(const std::vector<ObjectSpec>& objects,
-                                             const std::vector<ObjectKey>& removals, bool manifests);
+  Result<std::vector<ObjectResult>> Simulate(std::vector<ObjectSpec> objects, std::vector<ObjectKey> removals);
+  Result<std::vector<ObjectResult>> RunBatch(std::vector<ObjectSpec> objects, std::vector<ObjectKey> removals,
+                                             bool manifests);
+  // Objects of a request that take no part in its batch, and their results.
+  struct HeldBack {
+    std::vector<ObjectKey> order;  // of the request
+    std::map<ObjectKey, ObjectResult> results;
+    std::vector<ObjectResult> With(const std::vector<ObjectResult>& done) const;  // all, in the request's order
+  };
+  HeldBack HoldBack(std::vector<ObjectSpec>& objects, std::vector<ObjectKey>& removals) const;
   Result<DesiredState> Validate(const std::vector<ObjectSpec>& objects, const std::vector<ObjectKey>& removals) const;
   Result<PolicyCache> CompileAhead(const std::vector<ObjectSpec>& objects, const std::vector<ObjectKey>& removals,
                                    const DesiredState& target) const;
@@ -126,7 +139,8 @@ class Engine {
   void EnforceAll(const std::string& event);
   void EnforceOne(const Workspace& space, const ObjectKey& key, const PlanScope& scope, const std::string& event);
   void SetFailure(const ObjectKey& key, const Status& status);
-  void SampleBeforeRemove(const CgroupPath& path);
+  void NoteRemoval(const ObjectResult& result);
+  Status SampleBeforeRemove(const CgroupPath& path);
 
   std::vector<CgroupPath> Strangers() const;  // cgroups that no desired object knows
   void JudgeLimits(const Limits& wanted, const Limits& held, ObjectState& state) const;
@@ -146,7 +160,7 @@ class Engine {
   bool have_is_stale_ = true;  // something failed half-way: look at everything again
   uint64_t root_id_ = 0;
 
-  std::vector<ObjectKey> removing_;            // begun before this start and not finished
+  std::map<ObjectKey, std::string> removing_;  // removals that have begun, and what they wait for
   std::map<ObjectKey, std::string> failures_;  // of the last repair, by object; kind "node" for the node
   ManifestObjects manifests_;
   std::vector<StateChange> unsaved_;  // what the store could not take after the kernel had changed

@@ -14,15 +14,13 @@ Result<std::vector<ObjectResult>> Engine::Apply(const std::vector<ObjectSpec>& o
     const Timed timed(parts_.clock, stats_.apply);
     return RunBatch(objects, removals, options.manifests);
   }
-  BULKHEAD_ASSIGN(const DesiredState target, Validate(objects, removals));
-  BULKHEAD_ASSIGN(const PolicyCache policies, CompileAhead(objects, removals, target));
-  BULKHEAD_RETURN_IF_ERROR(Refresh(objects, removals));
-  return Simulate(objects, removals, policies);
+  return Simulate(objects, removals);
 }
 
-Result<std::vector<ObjectResult>> Engine::RunBatch(const std::vector<ObjectSpec>& objects,
-                                                   const std::vector<ObjectKey>& removals, bool manifests) {
+Result<std::vector<ObjectResult>> Engine::RunBatch(std::vector<ObjectSpec> objects, std::vector<ObjectKey> removals,
+                                                   bool manifests) {
   BULKHEAD_RETURN_IF_ERROR(FinishRemovals());
+  const HeldBack held = HoldBack(objects, removals);
   BULKHEAD_ASSIGN(const DesiredState target, Validate(objects, removals));
   BULKHEAD_ASSIGN(PolicyCache policies, CompileAhead(objects, removals, target));
   BULKHEAD_RETURN_IF_ERROR(Refresh(objects, removals));
@@ -36,24 +34,27 @@ Result<std::vector<ObjectResult>> Engine::RunBatch(const std::vector<ObjectSpec>
   policies_ = std::move(policies);
   batch.Run();
   Settle(batch.Settlement());
-  const std::vector<ObjectResult> results = batch.Results();
-  Report(results);
+  const std::vector<ObjectResult> done = batch.Results();
+  Report(done);
+  const std::vector<ObjectResult> results = held.With(done);
   NoteManifests(results, manifests);
   return results;
 }
 
-Result<std::vector<ObjectResult>> Engine::Simulate(const std::vector<ObjectSpec>& objects,
-                                                   const std::vector<ObjectKey>& removals,
-                                                   const PolicyCache& policies) const {
+// As RunBatch, on copies.
+Result<std::vector<ObjectResult>> Engine::Simulate(std::vector<ObjectSpec> objects, std::vector<ObjectKey> removals) {
+  const HeldBack held = HoldBack(objects, removals);
+  BULKHEAD_ASSIGN(const DesiredState target, Validate(objects, removals));
+  BULKHEAD_ASSIGN(PolicyCache policies, CompileAhead(objects, removals, target));
+  BULKHEAD_RETURN_IF_ERROR(Refresh(objects, removals));
   DesiredState desired = desired_;
   std::map<TaskId, std::string> uids = uids_;
   Observed have = have_;
-  PolicyCache cache = policies;
   const HostFacts host = FactsOf(parts_.tree, parts_.maps);
   Executor executor(parts_.tree, parts_.maps, have, Executor::Mode::kSimulate, nullptr);
-  Batch batch({desired, uids, have, cache, host, executor}, objects, removals);
+  Batch batch({desired, uids, have, policies, host, executor}, objects, removals);
   batch.Run();
-  return batch.Results();
+  return held.With(batch.Results());
 }
 
 std::vector<ObjectKey> Engine::AllBut(const std::vector<ObjectSpec>& objects) const {
@@ -76,8 +77,11 @@ Result<DesiredState> Engine::Validate(const std::vector<ObjectSpec>& objects,
   for (const ObjectKey& key : removals) Assign(target, key, std::nullopt);
   const ValidationHost host{[this](LimitKind kind) { return parts_.tree.Unsupported(kind); }, parts_.maps.MaxTasks()};
   BULKHEAD_RETURN_IF_ERROR(ValidateObjects(objects, target, host));
+  if (removals.empty()) return target;
+  DesiredState settled = target;  // as it will be when what goes is gone
+  for (const auto& [key, reason] : removing_) Assign(settled, key, std::nullopt);
   for (const ObjectKey& key : removals)
-    if (key.kind == "tenant") BULKHEAD_RETURN_IF_ERROR(CheckNoStrangers({key.name}, target));
+    if (key.kind == "tenant") BULKHEAD_RETURN_IF_ERROR(CheckNoStrangers({key.name}, settled));
   return target;
 }
 
@@ -153,7 +157,8 @@ void Engine::Report(const std::vector<ObjectResult>& results) {
                                                        {Outcome::kRefused, "refused"}};
   for (const ObjectResult& result : results) {
     const auto type = types.find(result.outcome);
-    if (type == types.end()) continue;
+    NoteRemoval(result);
+    if (type == types.end() || result.waits) continue;
     if (result.outcome == Outcome::kRefused)
       have_is_stale_ = true;
     else

@@ -14,7 +14,8 @@ Status Engine::Recover() {
   BULKHEAD_ASSIGN(StateStore::Loaded loaded, parts_.store.Load());
   desired_ = std::move(loaded.desired);
   uids_ = std::move(loaded.task_uids);
-  removing_ = std::move(loaded.removing);
+  for (const ObjectKey& key : loaded.removing)
+    removing_[key] = "being removed: the agent was ended in the middle of it";
   manifests_ = std::move(loaded.manifests);
   if (!parts_.store.set_aside().empty())
     parts_.events.Add("degraded", "",
@@ -53,21 +54,6 @@ void Engine::Reconcile() {
 void Engine::WatchRoot() {
   const auto root = parts_.tree.Root();
   if (root.ok() ? root->id != root_id_ : root.status().code() == StatusCode::kNotFound) Reconcile();
-}
-
-// What a killed agent had begun to remove; the first time that the kernel can be read. Nothing else may come before, or
-// it would be made whole again. Objects that cannot be removed now are reported and stay.
-Status Engine::FinishRemovals() {
-  if (removing_.empty()) return Ok();
-  BULKHEAD_RETURN_IF_ERROR(Refresh({}, {}));
-  const std::vector<ObjectKey> removing = std::exchange(removing_, {});
-  const HostFacts host = FactsOf(parts_.tree, parts_.maps);
-  Executor executor = MakeExecutor();
-  Batch batch(SpaceOf(host, executor), {}, removing);
-  batch.Run();
-  Settle(batch.Settlement());
-  Report(batch.Results());
-  return Ok();
 }
 
 // The walls hang on the top cgroup: when somebody removed it, everything below went with it and the programs point at

@@ -48,8 +48,9 @@ ObjectState Engine::StateOfCgroup(const ObjectKey& key, const CgroupPath& path, 
     JudgeLimits(wanted, *limits, state);
   else
     Degrade(state, Enforcement::kDegraded, "limits: " + Message(limits.status()));
-  if (const auto failure = failures_.find(key); failure != failures_.end())
-    Degrade(state, Enforcement::kDegraded, failure->second);
+  for (const auto* reasons : {&removing_, &failures_})
+    if (const auto reason = reasons->find(key); reason != reasons->end())
+      Degrade(state, Enforcement::kDegraded, reason->second);
   return state;
 }
 
@@ -109,9 +110,10 @@ ObjectState Engine::NodeState() const {
   }
   if (const Status attached = parts_.maps.CheckAttached(); !attached.ok())
     Degrade(state, Enforcement::kFailed, "network: " + Message(attached));
-  for (const auto& [key, message] : failures_)
-    Degrade(state, Enforcement::kDegraded,
-            key.kind == "node" ? message : fmt::format("{} {}: {}", key.kind, key.name, message));
+  for (const auto* reasons : {&removing_, &failures_})
+    for (const auto& [key, message] : *reasons)
+      Degrade(state, Enforcement::kDegraded,
+              key.kind == "node" ? message : fmt::format("{} {}: {}", key.kind, key.name, message));
   if (const auto strangers = Strangers(); !strangers.empty())
     Degrade(state, Enforcement::kDegraded,
             fmt::format("{} cgroups are no tenant or task that this agent knows ({}): they keep the walls they have; "

@@ -1,5 +1,7 @@
 #include "agent/engine/executor.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "agent/base/log.h"
@@ -8,16 +10,15 @@
 namespace bulkhead {
 namespace {
 
-constexpr std::chrono::milliseconds kKillTimeout{5'000};
-
 CgroupPath TenantOf(const CgroupPath& task) { return {task.value.substr(0, task.value.find('/'))}; }
 
 }  // namespace
 
 Status Executor::Run(const std::vector<Step>& steps, Journal& journal) {
+  journal.hold = Journal::Hold::kNone;
   for (const Step& step : steps) {
     const std::vector<Step> inverse = InverseOf(step);
-    const Status status = Do(step);
+    const Status status = Attempt(step, journal);
     if (!status.ok() && std::holds_alternative<RetirePolicy>(step)) {
       log::Warning("policy stays installed until the next tick", {{"step", ToString(step)}, {"error", status}});
       continue;
@@ -32,6 +33,29 @@ Status Executor::Run(const std::vector<Step>& steps, Journal& journal) {
     journal.undo.insert(journal.undo.end(), inverse.begin(), inverse.end());
   }
   return Ok();
+}
+
+// One step of a plan. What is undone does not come through here: a cgroup that is taken back at once was never metered.
+Status Executor::Attempt(const Step& step, Journal& journal) {
+  if (const auto* removal = std::get_if<RemoveCgroup>(&step)) {
+    if (const Status last = TakeLastSample(removal->path); !last.ok()) {
+      journal.hold = Journal::Hold::kUnrecorded;
+      return Annotate(last, "its last usage cannot be recorded");
+    }
+  }
+  const Status status = Do(step);
+  if (std::holds_alternative<KillCgroup>(step) && status.code() == StatusCode::kDeadlineExceeded)
+    journal.hold = Journal::Hold::kDying;
+  return status;
+}
+
+// A ledger that is locked or full is asked once, not once per task; what is wrong with one task's usage is its own.
+Status Executor::TakeLastSample(const CgroupPath& path) {
+  if (!before_remove_ || mode_ == Mode::kSimulate) return Ok();
+  BULKHEAD_RETURN_IF_ERROR(unrecorded_);
+  const Status taken = before_remove_(path);
+  if (!taken.ok() && taken.code() != StatusCode::kInternal) unrecorded_ = taken;
+  return taken;
 }
 
 Status Executor::RunOrUndo(const std::vector<Step>& steps, Journal& journal) {
@@ -59,7 +83,8 @@ Status Executor::Undo(Journal& journal) {
     const Status status = Do(*step);
     if (!status.ok() && first.ok()) first = Annotate(status, ToString(*step));
   }
-  journal = {};
+  journal.done.clear();
+  journal.undo.clear();
   return first;
 }
 
@@ -112,16 +137,21 @@ Result<uint64_t> Executor::DoOnKernel(Step& step) {
                           [&](const RetirePolicy& s) { return maps_.RetirePolicy(s.policy_id); },
                           [&](const MoveProcess& s) { return tree_.Attach(s.path, s.pid); },
                           [&](const KillCgroup& s) {
-                            const Status killed = tree_.Kill(s.path, kKillTimeout);
+                            const Status killed = Kill(s.path);
                             return killed.code() == StatusCode::kNotFound ? Ok() : killed;  // went away by itself
                           },
-                          [&](const RemoveCgroup& s) {
-                            if (before_remove_) before_remove_(s.path);
-                            return tree_.Remove(s.path);
-                          }},
+                          [&](const RemoveCgroup& s) { return tree_.Remove(s.path); }},
                  step);
   BULKHEAD_RETURN_IF_ERROR(status);
   return new_cgroup_id;
+}
+
+Status Executor::Kill(const CgroupPath& path) {
+  const auto begin = std::chrono::steady_clock::now();
+  const Status killed = tree_.Kill(path, patience_);
+  const auto took = std::chrono::ceil<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin);
+  patience_ -= std::min(patience_, took);
+  return killed;
 }
 
 std::vector<Step> Executor::InverseOf(const Step& step) const {

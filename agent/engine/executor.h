@@ -1,6 +1,7 @@
 // Performs plans on the kernel, step by step, and takes back what a failed one did.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <string>
 #include <vector>
@@ -18,6 +19,13 @@ namespace bulkhead {
 struct Journal {
   std::vector<std::string> done;
   std::vector<Step> undo;  // in order of doing; performed backwards
+  // Why a removal came no further than this; what it has not done yet still stands, and it is to be tried again.
+  enum class Hold {
+    kNone,
+    kDying,       // processes that were killed are not gone yet
+    kUnrecorded,  // the ledger does not take the last usage
+  };
+  Hold hold = Hold::kNone;
 };
 
 // Core thread only. Keeps `have` in agreement with the kernel.
@@ -27,7 +35,8 @@ class Executor {
     kPerform,
     kSimulate,  // only `have` changes: for validate_only
   };
-  using BeforeRemove = std::function<void(const CgroupPath&)>;  // the cgroup is empty and still there
+  // The cgroup is empty and still there. An error keeps it there.
+  using BeforeRemove = std::function<Status(const CgroupPath&)>;
 
   // `counts`: of what is done on the kernel; nullptr: nobody counts.
   Executor(CgroupTree& tree, PolicyMaps& maps, Observed& have, Mode mode, BeforeRemove before_remove,
@@ -43,9 +52,15 @@ class Executor {
   Status RunAll(const std::vector<Step>& steps, Journal& journal);
   // Kills and removals cannot be taken back. The first error; the rest is undone all the same.
   Status Undo(Journal& journal);
+  // How long kills from here on may take, together, until the processes are gone. Without it they are killed, and what
+  // is not gone at once waits.
+  void GrantPatience(std::chrono::milliseconds patience) { patience_ = patience; }
 
  private:
+  Status Attempt(const Step& step, Journal& journal);
   Status Do(const Step& step);
+  Status Kill(const CgroupPath& path);
+  Status TakeLastSample(const CgroupPath& path);
   Result<uint64_t> DoOnKernel(Step& step);
   std::vector<Step> InverseOf(const Step& step) const;
 
@@ -55,6 +70,8 @@ class Executor {
   Mode mode_;
   BeforeRemove before_remove_;
   StepCounts* counts_;
+  std::chrono::milliseconds patience_{0};           // what is left of it
+  Status unrecorded_;                               // why the ledger took no last usage: it takes no other now
   uint64_t next_simulated_id_ = uint64_t{1} << 63;  // no kernel gives these out
 };
 

@@ -40,6 +40,7 @@ Status Sampler::Recover() {
     Stream stream{.record = record, .kernel = KernelOf(record), .read = true, .stored = record};
     stream.record.first = stream.record.estimated = false;
     if (const auto older = streams_.find(task); older != streams_.end()) {
+      if (KeyOf(older->second.record) == KeyOf(record)) continue;  // by a Final before this, and newer
       End(task);
       streams_.erase(older);
     }
@@ -86,12 +87,18 @@ Status Sampler::Final(const LiveTask& task) {
     stream.record.end_wall = clock_.Wall();
     stream.read = true;
   }
-  End(task.id);
-  streams_.erase(task.id);
   std::vector<Stream*> due;
   for (Stream& ending : ending_) due.push_back(&ending);
-  BULKHEAD_RETURN_IF_ERROR(Store(due));
+  due.push_back(&stream);
+  stream.record.final = true;
+  stream.record.estimated = !stream.ended;
+  if (Status status = Store(due); !status.ok()) {
+    stream.record.final = stream.record.estimated = false;
+    return status;
+  }
   ending_.clear();
+  source_.Forget(PathOf(task.id));
+  streams_.erase(task.id);
   return Ok();
 }
 
@@ -110,7 +117,7 @@ Status Sampler::Find(const LiveTask& task) {
   std::optional<Stream> stream;
   if (ended != ending_.end()) {
     stream = std::move(*ended);
-    stream->record.final = stream->record.estimated = stream->ended = false;
+    stream->record.final = stream->record.estimated = false;
     ending_.erase(ended);
   } else {
     BULKHEAD_ASSIGN(stream, Begin(task));
@@ -143,6 +150,7 @@ Result<Sampler::Stream> Sampler::Begin(const LiveTask& task) {
 }
 
 void Sampler::Read(Stream& stream, const LiveTask& task) {
+  stream.ended = false;
   const CgroupPath path = PathOf(task.id);
   if (stream.record.slot != task.slot) {  // other counters from here on
     source_.Forget(path);

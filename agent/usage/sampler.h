@@ -33,8 +33,9 @@ class Sampler {
   // with a record flagged final and estimated. What was counted is durable when it returns, or the error of the ledger
   // (the next round then carries the same counters: cumulative values lose nothing).
   Status Tick(const std::vector<LiveTask>& tasks);
-  // The last sample of a task whose processes are gone; durable when it returns. Estimated, from the reading before,
-  // when the counters cannot be read any more.
+  // The last sample of a task whose processes are gone; durable when it returns Ok. Otherwise, the error of the ledger,
+  // the stream goes on: to be asked again. Estimated, from the reading before, when the counters cannot be read any
+  // more.
   Status Final(const LiveTask& task);
   // The newest sample; nullptr when there is none.
   const UsageTotals* Latest(const TaskId& task) const;
@@ -47,7 +48,7 @@ class Sampler {
     bool read = false;                  // there was a reading
     std::optional<UsageRecord> stored;  // newest in the ledger
     bool complaining = false;           // the last reading failed, which was logged
-    bool ended = false;                 // by Final: the reading is the last one
+    bool ended = false;                 // the last reading was Final's: no process is left
     Status readable;                    // why the last reading failed
   };
 

@@ -2,6 +2,7 @@
 import os
 import resource
 import signal
+import sqlite3
 import unittest
 
 import harness
@@ -126,6 +127,33 @@ class ControllerFaults(NodeTest):
                                    self.node.json("status")["controller"], "the reason in status")
         self.assertFalse(state.get("connected", False))
         self.assertIn("/nonexistent/controller.sock", state["address"])
+
+    def test_task_is_not_gone_before_its_last_usage_is_recorded(self):
+        """Somebody holds the ledger's lock while a task is deleted, and the agent is killed in the middle."""
+        self.node.apply(TWO_TENANTS)
+        task = self.node.spawn("acme/web", "burn", "600")
+        harness.eventually(lambda: self.node.cgroup("acme/web").cpu_ns() > 2e8, "some burning")
+        ledger = sqlite3.connect(self.node.state / "ledger.db", isolation_level=None)
+        self.addCleanup(ledger.close)
+        ledger.execute("BEGIN IMMEDIATE")
+        self.assert_one_line(self.node.ctl("delete", "task", "acme/web"), "goes on by itself",
+                             "last usage cannot be recorded", "database is locked")
+        self.assertEqual(task.wait(), 128 + signal.SIGKILL, "killed all the same")
+        counted = self.still_cpu_ns("acme/web")
+        for crashed in (False, True):
+            if crashed:
+                self.node.kill()
+                self.node.start()
+            status = self.node.json("get", "task", "acme/web")["status"]
+            self.assertEqual(status["enforcement"], "ENFORCEMENT_DEGRADED")
+            self.assertIn("database is locked", "".join(status["reasons"]))
+            self.assertEqual(self.node.json("status")["enforcement"], "ENFORCEMENT_DEGRADED")
+            self.assertEqual(self.node.cgroup("acme/web").cpu_ns(), counted)
+            self.assert_one_line(self.node.run("acme/web", "true"), "being removed")
+        ledger.execute("ROLLBACK")
+        harness.eventually(lambda: self.node.ctl("get", "task", "acme/web").returncode == 3, "the removal to end")
+        self.eventually_equal("acme", counted)
+        self.assertEqual(self.node.json("status")["enforcement"], "ENFORCEMENT_ENFORCED")
 
     def test_usage_waits_for_a_controller_that_comes_late(self):
         late = harness.Controller()

@@ -28,6 +28,7 @@ class FakeCgroupTree final : public CgroupTree {
   void WriteBehind(const CgroupPath& path, LimitKind kind, std::optional<uint64_t> value);  // somebody else's write
   void RemoveBehind(const CgroupPath& path);  // somebody else kills and removes it; "" takes the whole tree
   void RefuseToDie(const CgroupPath& path) { immortal_.insert(path.value); }
+  void LetDie(const CgroupPath& path) { immortal_.erase(path.value); }
   void SetUnsupported(LimitKind kind, const std::string& why) { unsupported_[kind] = why; }
 
   // What is there now.

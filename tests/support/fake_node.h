@@ -35,7 +35,10 @@ class FakeNode {
     store = *std::move(opened);
     events = std::make_unique<EventLog>(clock, 1000);
     engine = std::make_unique<Engine>(Engine::Parts{tree, maps, *store, clock, *events}, baseline,
-                                      [this](const LiveTask& task) { sampled.push_back(task); });
+                                      [this](const LiveTask& task) {
+                                        sampled.push_back(task);
+                                        return ledger;
+                                      });
     recovered = engine->Recover();
   }
   std::string state_path() const { return directory / "state.db"; }
@@ -70,6 +73,7 @@ class FakeNode {
   std::unique_ptr<Engine> engine;
   Status recovered;
   std::vector<LiveTask> sampled;  // last samples that were asked for
+  Status ledger;                  // what they end with
 };
 
 }  // namespace bulkhead::test

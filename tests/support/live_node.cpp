@@ -127,7 +127,7 @@ LiveNode::LiveNode(Options options) : events(clock, options.events) {
   sampler = std::make_unique<Sampler>(usage, *ledger_, clock, "boot");
   engine = std::make_unique<Engine>(
       Engine::Parts{.tree = tree, .maps = maps, .store = *store_, .clock = clock, .events = events}, Baseline::kIsolate,
-      [this](const LiveTask& task) { (void)sampler->Final(task); });
+      [this](const LiveTask& task) { return sampler->Final(task); });
   api_ = std::make_unique<NodeApi>(
       NodeApi::Parts{.engine = *engine,
                      .events = events,

@@ -175,18 +175,6 @@ TEST(Delete, TaskIsKilledSampledAndForgotten) {
   EXPECT_THAT(node.engine->Delete("task", "acme/web"), StatusIs(StatusCode::kNotFound, HasSubstr("acme/web")));
 }
 
-TEST(Delete, TaskThatWillNotDieStaysWithItsWalls) {
-  FakeNode node;
-  ASSERT_THAT(node.engine->Apply(Shop(), {}), IsOk());
-  (void)node.tree.AddProcess({"acme/web"});
-  node.tree.RefuseToDie({"acme/web"});
-  EXPECT_THAT(node.engine->Delete("task", "acme/web"), StatusIs(StatusCode::kDeadlineExceeded, HasSubstr("acme/web")));
-  EXPECT_NE(node.PolicyOf("acme/web"), nullptr);
-  EXPECT_EQ(node.engine->StateOf(TaskId{"acme", "web"}).enforcement, Enforcement::kEnforced);
-  node.Start();
-  EXPECT_TRUE(node.engine->desired().tasks.contains({"acme", "web"}));
-}
-
 TEST(Delete, TenantWithTasksPoliciesOrForeignCgroupsIsRefused) {
   FakeNode node;
   ASSERT_THAT(node.engine->Apply(Shop(), {}), IsOk());

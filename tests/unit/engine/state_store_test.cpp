@@ -124,7 +124,10 @@ TEST(FullDiskAfterApply, IsTriedAgainAtEveryTick) {
   std::optional<FullDisk> full;
   (void)node.tree.AddProcess({"acme/web"});
   node.engine = std::make_unique<Engine>(Engine::Parts{node.tree, node.maps, *node.store, node.clock, *node.events},
-                                         node.baseline, [&](const LiveTask&) { full.emplace(); });
+                                         node.baseline, [&](const LiveTask&) {
+                                           full.emplace();
+                                           return Ok();
+                                         });
   ASSERT_THAT(node.engine->Recover(), IsOk());
   ASSERT_THAT(node.engine->Delete("task", "acme/web"), IsOk()) << "the last sample is where the disk fills up";
   EXPECT_EQ(node.engine->NodeState().enforcement, Enforcement::kDegraded);

@@ -1,5 +1,5 @@
-// Whatever happens (growth, restarts, failed readings, counters that start over, removals, thinning, late
-// acknowledgements), what a consumer of the ledger ends up with is what the kernel counted.
+// Whatever happens (growth, restarts, failed readings, counters that start over, removals, a ledger that is locked,
+// thinning, late acknowledgements), what a consumer of the ledger ends up with is what the kernel counted.
 #include <cerrno>
 #include <random>
 
@@ -88,6 +88,11 @@ class World {
     Grow();
     clock_.Advance(std::chrono::milliseconds(Pick(900)));
     Noted(truth);
+    if (Pick(8) == 0) {
+      auto other = Database::Open(dir_ / "ledger.db");
+      BULKHEAD_TEST_ASSIGN(const Transaction lock, Transaction::Begin(**other));
+      ASSERT_FALSE(sampler_->Final(truth.task).ok());
+    }
     ASSERT_THAT(sampler_->Final(truth.task), IsOk());
     source_.Vanish(PathOf(truth.task.id));
     live_.erase(live_.begin() + static_cast<std::ptrdiff_t>(at));

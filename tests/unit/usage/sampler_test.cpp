@@ -240,6 +240,29 @@ TEST_F(SamplerTest, WhatTheLedgerRefusesIsInTheNextTick) {
   EXPECT_EQ(Newest().totals.counters.cpu_ns, 150u);
 }
 
+TEST_F(SamplerTest, AFinalThatTheLedgerRefusesLeavesTheStreamToGoOn) {
+  Kernel("web").cpu_ns = 100;
+  Tick({Task("web")});
+  Kernel("web").cpu_ns = 150;
+  source_->Set(PathOf(TaskId{"acme", "web"}), Kernel("web"));
+  {
+    auto other = Database::Open(dir_ / "ledger.db");
+    BULKHEAD_TEST_ASSIGN(const Transaction lock, Transaction::Begin(**other));
+    EXPECT_THAT(sampler_->Final(Task("web")), StatusIs(StatusCode::kUnavailable, _));
+  }
+  ASSERT_NE(sampler_->Latest({"acme", "web"}), nullptr);
+  EXPECT_EQ(sampler_->Latest({"acme", "web"})->counters.cpu_ns, 150u);
+  ASSERT_THAT(sampler_->Recover(), IsOk());  // after a start that had a removal to finish first
+  Tick({Task("web")});
+  EXPECT_FALSE(Newest().final || Newest().estimated || Newest().first);
+  EXPECT_EQ(Newest().totals.counters.cpu_ns, 150u);
+  ASSERT_THAT(sampler_->Final(Task("web")), IsOk());
+  EXPECT_TRUE(Newest().final && !Newest().estimated);
+  EXPECT_EQ(Records().size(), 3u);
+  Tick({});
+  EXPECT_EQ(Records().size(), 3u);
+}
+
 TEST_F(SamplerTest, AnotherBootIsAnotherStream) {
   Kernel("web").cpu_ns = 100;
   Tick({Task("web")});
