@@ -24,12 +24,13 @@ struct ReportEvent {
     kAnswer,  // the controller's `committed`
     kBroken,  // the call is over; End() says why
     kDone,    // gRPC is through with the call: `status`
-    kCore,    // the core thread's reply: `status`, `records`
+    kCore,    // the core thread's reply: `status`, `more`, `records`
   };
   Kind kind = Kind::kWake;
   uint64_t call = 0;  // which call's event it is; 0: of none
   uint64_t committed = 0;
   Status status;
+  bool more = false;  // not all is acknowledged yet, and nothing read
   std::vector<UsageRecord> records;
 };
 using ReportMailbox = Mailbox<ReportEvent>;

@@ -18,6 +18,26 @@ using Kind = ReportEvent::Kind;
 // What the controller may not do. The connection ends; the ledger stays.
 Status Untrue(const std::string& what) { return FailedPrecondition("the controller " + what); }
 
+// What the core thread does at a time; InvalidArgument: the controller names a sequence that never was.
+ReportEvent Turn(Ledger& ledger, uint64_t committed, bool first) {
+  ReportEvent reply{.kind = Kind::kCore};
+  if (first && committed < ledger.acknowledged_sequence())
+    log::Warning("controller has less than it acknowledged, sending it what is kept",
+                 {{"committed", committed}, {"acknowledged", ledger.acknowledged_sequence()}});
+  const Result<bool> all = ledger.Acknowledge(committed);
+  if (!all.ok() && committed > ledger.last_sequence()) {
+    reply.status = all.status();
+    return reply;
+  }
+  if (!all.ok()) log::Warning("acknowledgement of usage not stored, it is repeated later", {{"error", all.status()}});
+  reply.more = all.ok() && !*all;
+  if (reply.more) return reply;
+  auto records = ledger.ReadAfter(committed, ReportClient::kBatch);
+  reply.status = records.status();
+  if (records.ok()) reply.records = *std::move(records);
+  return reply;
+}
+
 }  // namespace
 
 ReportClient::ReportClient(ReportOptions options, Endpoint endpoint, Ledger& ledger, Post post)
@@ -173,31 +193,21 @@ Result<uint64_t> ReportClient::Ask(ReportCall& call, v1::ReportRequest request) 
   return answer.committed;
 }
 
-// On the core thread: acknowledges what is committed and reads what comes next.
+// Acknowledges what is committed and reads what comes next, on the core thread, in as many turns as it takes.
 Result<std::vector<UsageRecord>> ReportClient::Advance(ReportCall& call, uint64_t committed, bool first) {
-  const Status posted = post_([mailbox = mailbox_, id = call.id(), &ledger = ledger_, committed, first] {
-    ReportEvent reply{.kind = Kind::kCore, .call = id};
-    if (first && committed < ledger.acknowledged_sequence())
-      log::Warning("controller has less than it acknowledged, sending it what is kept",
-                   {{"committed", committed}, {"acknowledged", ledger.acknowledged_sequence()}});
-    reply.status = ledger.Acknowledge(committed);
-    if (!reply.status.ok() && committed <= ledger.last_sequence()) {
-      log::Warning("acknowledgement of usage not stored, it is repeated later", {{"error", reply.status}});
-      reply.status = Ok();
-    }
-    if (reply.status.ok()) {
-      auto records = ledger.ReadAfter(committed, kBatch);
-      reply.status = records.status();
-      if (records.ok()) reply.records = *std::move(records);
-    }
-    mailbox->Push(std::move(reply));
-  });
-  BULKHEAD_RETURN_IF_ERROR(posted);
-  BULKHEAD_ASSIGN(ReportEvent reply, Await(call, Kind::kCore, false));
-  if (reply.status.code() == StatusCode::kInvalidArgument)
-    return Untrue(fmt::format("has sequence {}, which this ledger never had: {}", committed, Message(reply.status)));
-  BULKHEAD_RETURN_IF_ERROR(reply.status);
-  return std::move(reply.records);
+  while (true) {
+    BULKHEAD_RETURN_IF_ERROR(post_([mailbox = mailbox_, id = call.id(), &ledger = ledger_, committed, first] {
+      ReportEvent reply = Turn(ledger, committed, first);
+      reply.call = id;
+      mailbox->Push(std::move(reply));
+    }));
+    BULKHEAD_ASSIGN(ReportEvent reply, Await(call, Kind::kCore, false));
+    if (reply.status.code() == StatusCode::kInvalidArgument)
+      return Untrue(fmt::format("has sequence {}, which this ledger never had: {}", committed, Message(reply.status)));
+    BULKHEAD_RETURN_IF_ERROR(reply.status);
+    if (!reply.more) return std::move(reply.records);
+    first = false;
+  }
 }
 
 v1::ReportRequest ReportClient::Batch(const std::vector<UsageRecord>& records, uint64_t after) const {

@@ -240,11 +240,17 @@ Result<Ledger::Thinned> Ledger::Thin(uint64_t spool_bytes) {
   return thinned;
 }
 
-Status Ledger::Acknowledge(uint64_t sequence) {
+Result<bool> Ledger::Acknowledge(uint64_t sequence) {
   if (sequence > last_sequence_)
     return InvalidArgument(fmt::format("acknowledge usage record {}: the newest one is {}", sequence, last_sequence_));
-  if (sequence <= acknowledged_) return Ok();
+  if (sequence <= acknowledged_) return true;
   BULKHEAD_ASSIGN(Transaction transaction, Transaction::Begin(*database_));
+  BULKHEAD_ASSIGN(Statement turn, database_->Prepare("SELECT sequence FROM records WHERE sequence > ? AND sequence < ? "
+                                                     "ORDER BY sequence LIMIT 1 OFFSET ?"));
+  turn.Bind(1, static_cast<int64_t>(acknowledged_)).Bind(2, static_cast<int64_t>(sequence)).Bind(3, kTurn - 1);
+  BULKHEAD_ASSIGN(const bool more, turn.Step());
+  if (more) sequence = static_cast<uint64_t>(turn.Int(0));
+  turn.Reset();
   BULKHEAD_ASSIGN(Statement sum, database_->Prepare("SELECT COALESCE(SUM(length(counters) + ?), 0) FROM records "
                                                     "WHERE sequence > ? AND sequence <= ?"));
   sum.Bind(1, static_cast<int64_t>(kRowOverhead)).Bind(2, static_cast<int64_t>(acknowledged_));
@@ -257,7 +263,7 @@ Status Ledger::Acknowledge(uint64_t sequence) {
   BULKHEAD_RETURN_IF_ERROR(transaction.Commit());
   acknowledged_ = sequence;
   spool_bytes_ -= std::min(bytes, spool_bytes_);
-  return Ok();
+  return !more;
 }
 
 }  // namespace bulkhead

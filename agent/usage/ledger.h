@@ -90,8 +90,10 @@ class Ledger {
   // ledger never is, unless it was acknowledged.
   Result<std::vector<UsageRecord>> ReadAfter(uint64_t sequence, size_t limit);
   // The controller has these: they no longer count against spool_max. Monotone; beyond last_sequence is
-  // InvalidArgument.
-  Status Acknowledge(uint64_t sequence);
+  // InvalidArgument. At most kTurn records in one call, which keeps it to some milliseconds: false when there are more,
+  // for which it is to be called again.
+  static constexpr int64_t kTurn = 2000;
+  Result<bool> Acknowledge(uint64_t sequence);
 
   // The newest record of every stream of this boot that is not final: where a restarted agent goes on.
   Result<std::vector<UsageRecord>> OpenStreams();

@@ -135,6 +135,27 @@ TEST_F(LedgerTest, AcknowledgingIsMonotoneAndBounded) {
   EXPECT_THAT(Sequences(After(0)), ElementsAre(1, 5));  // the newest one stays
 }
 
+TEST_F(LedgerTest, ManyAreAcknowledgedInTurns) {
+  constexpr auto kTurn = static_cast<uint64_t>(Ledger::kTurn);
+  Open();
+  std::vector<UsageRecord> batch;
+  for (uint64_t second = 0; second <= 2 * kTurn; ++second)
+    batch.push_back(Record("web", static_cast<int>(second), second));
+  ASSERT_THAT(ledger_->Append(batch), IsOk());
+  const uint64_t spooled = ledger_->spool_bytes();
+  const auto acknowledge = [&](uint64_t sequence) { return ledger_->Acknowledge(sequence).value(); };
+  EXPECT_FALSE(acknowledge(2 * kTurn + 1));
+  EXPECT_EQ(ledger_->acknowledged_sequence(), kTurn);
+  EXPECT_LT(ledger_->spool_bytes(), spooled * 2 / 3) << "they no longer count";
+  EXPECT_GT(ledger_->spool_bytes(), spooled / 3);
+  Open();
+  EXPECT_EQ(ledger_->acknowledged_sequence(), kTurn) << "durable, as far as it went";
+  EXPECT_TRUE(acknowledge(2 * kTurn)) << "a whole turn and no more";
+  EXPECT_TRUE(acknowledge(2 * kTurn + 1));
+  EXPECT_EQ(ledger_->spool_bytes(), 0u);
+  EXPECT_EQ(After(0).back().sequence, 2 * kTurn + 1);
+}
+
 TEST_F(LedgerTest, AFullSpoolIsThinnedToFirstNewestFinalAndMinutes) {
   Open("boot-1", 40'000);
   for (int second = 0; second < 600; ++second)
