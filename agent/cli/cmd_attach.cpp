@@ -15,6 +15,17 @@ struct Arguments {
   std::vector<int> pids;
 };
 
+std::string SocketsLeftOutside(const v1::AttachResult& result) {
+  if (!result.sockets_unknown().empty())
+    return fmt::format(
+        "  how many sockets that it had open stay outside the network walls is unknown, at least {}: {}; restart it to "
+        "have none\n",
+        result.sockets_outside(), result.sockets_unknown());
+  if (result.sockets_outside() == 0) return "";
+  return fmt::format("  {} socket(s) that it had open stay outside the network walls: restart it to close them\n",
+                     result.sockets_outside());
+}
+
 Result<int> Attach(const Cli& cli, const Arguments& arguments) {
   BULKHEAD_ASSIGN(const FullName task, SplitName(arguments.task));
   v1::AttachProcessesRequest request;
@@ -34,10 +45,7 @@ Result<int> Attach(const Cli& cli, const Arguments& arguments) {
       continue;
     }
     cli.out << fmt::format("{} moved into {}\n", result.pid(), arguments.task);
-    if (result.sockets_outside() > 0)
-      cli.out << fmt::format(
-          "  {} socket(s) that it had open stay outside the network walls: restart it to close them\n",
-          result.sockets_outside());
+    cli.out << SocketsLeftOutside(result);
   }
   return failed ? kFailed : kDone;
 }

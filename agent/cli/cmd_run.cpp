@@ -1,7 +1,12 @@
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 
 #include <memory>
 #include <optional>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -62,6 +67,20 @@ Status EnsureTask(Client& client, const Arguments& arguments, bool& made) {
   return applied;
 }
 
+// One that several of the descriptors stand for counts once.
+size_t InetSocketsAmong(const std::vector<int>& descriptors) {
+  std::set<ino_t> sockets;
+  for (const int descriptor : descriptors) {
+    int domain = 0;
+    socklen_t size = sizeof(domain);
+    struct stat info {};
+    if (::getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &domain, &size) != 0 || ::fstat(descriptor, &info) != 0)
+      continue;
+    if (domain == AF_INET || domain == AF_INET6) sockets.insert(info.st_ino);
+  }
+  return sockets.size();
+}
+
 Status Place(const Cli& cli, Client& client, const Arguments& arguments, int pid) {
   v1::AttachProcessesRequest request;
   request.set_tenant(arguments.tenant);
@@ -72,9 +91,10 @@ Status Place(const Cli& cli, Client& client, const Arguments& arguments, int pid
   if (response.results_size() != 1) return Internal("the agent did not say whether the process was placed");
   const v1::AttachResult& result = response.results(0);
   if (!result.error().empty()) return MakeStatus(StatusCode::kFailedPrecondition, result.error());
-  if (result.sockets_outside() > 0)
+  // Counted here: the child's standard streams are ours, and the agent may not be allowed to look at them.
+  if (const size_t sockets = InetSocketsAmong({STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}); sockets > 0)
     cli.err << fmt::format("bulkheadctl: run: {} socket(s) among the standard streams stay outside the network walls\n",
-                           result.sockets_outside());
+                           sockets);
   return Ok();
 }
 

@@ -57,7 +57,10 @@ Result<std::vector<AttachOutcome>> Engine::Attach(const TaskId& task, const std:
     AttachOutcome outcome{.pid = pid};
     const auto sockets = CountInetSockets(pid);  // those made later belong to the task
     outcome.error = parts_.tree.Attach(PathOf(task), pid);
-    if (outcome.error.ok() && sockets.ok()) outcome.sockets_outside = *sockets;
+    if (outcome.error.ok()) {
+      outcome.sockets_outside = sockets.ok() ? sockets->count : 0;
+      outcome.sockets_unknown = sockets.ok() ? sockets->unknown : Message(sockets.status());
+    }
     outcomes.push_back(outcome);
   }
   return outcomes;

@@ -63,6 +63,7 @@ struct AttachOutcome {
   int pid = 0;
   Status error;
   uint32_t sockets_outside = 0;
+  std::string sockets_unknown;  // why there may be more of them; empty: there are not
 };
 
 class Engine {

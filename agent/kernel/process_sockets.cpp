@@ -19,23 +19,30 @@
 namespace bulkhead {
 namespace {
 
-// Sockets of any family: inode → one descriptor of the process. The link is "socket:[12345]".
-Result<std::map<uint64_t, int>> SocketsOf(const std::string& process) {
+struct Held {
+  std::map<uint64_t, int> sockets;  // of any family: inode → one descriptor of the process
+  int denied = 0;                   // descriptors that may not be looked at
+};
+
+// The link of a socket is "socket:[12345]".
+Result<Held> DescriptorsOf(const std::string& process) {
   constexpr char kPrefix[] = "socket:[";
   std::unique_ptr<DIR, int (*)(DIR*)> fds(::opendir((process + "/fd").c_str()), ::closedir);
   if (!fds) return Errno(errno, fmt::format("open {}/fd", process));
-  std::map<uint64_t, int> sockets;
+  Held held;
   while (const dirent* entry = ::readdir(fds.get())) {
     char target[64] = {};
-    if (::readlinkat(::dirfd(fds.get()), entry->d_name, target, sizeof(target) - 1) < 0)
-      continue;  // ".", or closed now
+    if (::readlinkat(::dirfd(fds.get()), entry->d_name, target, sizeof(target) - 1) < 0) {
+      if (errno == EACCES || errno == EPERM) ++held.denied;
+      continue;  // else: ".", or closed now
+    }
     const std::string link = target;
     if (!link.starts_with(kPrefix) || !link.ends_with(']')) continue;
     const auto inode = ParseUnsigned(link.substr(sizeof(kPrefix) - 1, link.size() - sizeof(kPrefix)));
     const auto fd = ParseUnsigned(entry->d_name);
-    if (inode.ok() && fd.ok()) sockets[*inode] = static_cast<int>(*fd);
+    if (inode.ok() && fd.ok()) held.sockets[*inode] = static_cast<int>(*fd);
   }
-  return sockets;
+  return held;
 }
 
 // Asks the sockets themselves, which also finds those that are neither bound nor connected yet. What may not be asked
@@ -55,33 +62,52 @@ uint32_t CountByAsking(int pid, std::map<uint64_t, int>& sockets) {
   return count;
 }
 
-// The table of the process's own network namespace; the inode is the tenth column in all of them.
-void CountTable(const std::string& path, std::map<uint64_t, int>& sockets, uint32_t& count) {
+// A table of the process's own network namespace, and in which column it has the inode.
+struct Table {
+  const char* name;
+  int inode_column;
+  bool internet;
+};
+constexpr Table kTables[] = {{"tcp", 10, true},     {"tcp6", 10, true},     {"udp", 10, true},  {"udp6", 10, true},
+                             {"udplite", 10, true}, {"udplite6", 10, true}, {"raw", 10, true},  {"raw6", 10, true},
+                             {"icmp", 10, true},    {"icmp6", 10, true},    {"unix", 7, false}, {"netlink", 10, false},
+                             {"packet", 9, false}};
+
+// Takes out of `sockets` what the table lists; how many those were.
+uint32_t TakeListed(const std::string& path, int inode_column, std::map<uint64_t, int>& sockets) {
   const auto table = ReadFile(path);
-  if (!table.ok()) return;  // no IPv6, or no such protocol in this kernel
+  if (!table.ok()) return 0;  // no IPv6, or no such protocol in this kernel
+  uint32_t count = 0;
   std::istringstream lines(*table);
   std::string line;
   std::getline(lines, line);  // headings
   while (std::getline(lines, line)) {
     std::istringstream fields(line);
     std::string field;
-    for (int column = 0; column < 10 && fields >> field; ++column) continue;
+    for (int column = 0; column < inode_column && fields >> field; ++column) continue;
     const auto inode = ParseUnsigned(field);
     if (inode.ok() && sockets.erase(*inode) > 0) ++count;
   }
+  return count;
 }
 
 }  // namespace
 
-Result<uint32_t> CountInetSockets(int pid) {
+Result<InetSockets> CountInetSockets(int pid) {
+  constexpr char kWhy[] = "the agent may not look into the process (CAP_SYS_PTRACE)";
   const std::string process = fmt::format("/proc/{}", pid);
-  BULKHEAD_ASSIGN(auto sockets, SocketsOf(process));
-  uint32_t count = CountByAsking(pid, sockets);
-  for (const char* table : {"tcp", "tcp6", "udp", "udp6", "raw", "raw6"}) {
+  auto held = DescriptorsOf(process);
+  if (held.status().code() == StatusCode::kPermissionDenied) return InetSockets{.unknown = kWhy};
+  BULKHEAD_RETURN_IF_ERROR(held.status());
+  std::map<uint64_t, int>& sockets = held->sockets;
+  InetSockets found{.count = CountByAsking(pid, sockets)};
+  for (const Table& table : kTables) {
     if (sockets.empty()) break;
-    CountTable(fmt::format("{}/net/{}", process, table), sockets, count);
+    const uint32_t listed = TakeListed(fmt::format("{}/net/{}", process, table.name), table.inode_column, sockets);
+    if (table.internet) found.count += listed;
   }
-  return count;
+  if (held->denied > 0 || !sockets.empty()) found.unknown = kWhy;
+  return found;
 }
 
 }  // namespace bulkhead

@@ -161,6 +161,7 @@ Status NodeApi::AttachProcesses(const v1::AttachProcessesRequest& request, v1::A
     entry.set_pid(outcome.pid);
     if (!outcome.error.ok()) entry.set_error(Message(outcome.error));
     entry.set_sockets_outside(outcome.sockets_outside);
+    entry.set_sockets_unknown(outcome.sockets_unknown);
   }
   return Ok();
 }

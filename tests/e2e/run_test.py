@@ -110,6 +110,22 @@ class Run(NodeTest):
         self.assertEqual(harness.json.loads(done.stdout)["results"][0]["socketsOutside"], 2)
         self.assertIn(outside.pid, self.node.cgroup("acme/web").processes())
 
+    def test_attach_says_unknown_where_it_may_not_count(self):
+        """As the unit runs the agent: without CAP_SYS_PTRACE."""
+        self.node.stop()
+        self.node.wrap = ["capsh", "--drop=cap_sys_ptrace", "--", "-c", "exec \"$@\"", "sh"]
+        self.node.start()
+        outside = [subprocess.Popen(["sleep", "600"]) for _ in range(2)]
+        for process in outside:
+            self.addCleanup(process.wait)
+            self.addCleanup(process.kill)
+        done = self.node.ctl("attach", "acme/web", "--pid", outside[0].pid)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("unknown", done.stdout)
+        done = self.node.json("attach", "acme/web", "--pid", str(outside[1].pid))
+        self.assertIn("CAP_SYS_PTRACE", done["results"][0]["socketsUnknown"])
+        self.assertEqual(self.node.run("acme/web", "true").stderr, "", "run knows its own standard streams")
+
     def test_attach_of_a_process_that_is_gone_says_so(self):
         gone = subprocess.Popen(["true"])
         gone.wait()
