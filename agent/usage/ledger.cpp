@@ -155,15 +155,19 @@ Status Ledger::Store(std::vector<UsageRecord>& records) {
     if (record.final) closed.push_back(key);
   }
   BULKHEAD_RETURN_IF_ERROR(database_->Execute(fmt::format("UPDATE ledger SET last_sequence = {}", sequence)));
-  BULKHEAD_ASSIGN(const Thinned thinned, Thin(bytes));
+  // Never less than comes in.
+  BULKHEAD_ASSIGN(const Dropped thinned, Thin(bytes, kTurn + static_cast<int64_t>(records.size())));
   const auto minute = std::chrono::floor<minutes>(newest.time_since_epoch());
-  if (minute != expired_) BULKHEAD_RETURN_IF_ERROR(Expire(newest));
+  bool expired = true;
+  if (minute != expired_) {
+    BULKHEAD_ASSIGN(expired, Expire(newest));
+  }
   BULKHEAD_RETURN_IF_ERROR(transaction.Commit());
 
   last_sequence_ = sequence;
   spool_bytes_ = bytes - std::min(thinned.bytes, bytes);
   thinned_ += thinned.records;
-  expired_ = minute;
+  if (expired) expired_ = minute;
   for (auto& [key, stream] : touched) streams_.insert_or_assign(key, stream);
   for (const StreamKey& key : closed) streams_.erase(key);
   return Ok();
@@ -198,39 +202,58 @@ Status Ledger::Insert(const UsageRecord& record, const Stream& stream) {
       fmt::format("UPDATE streams SET closed_wall = {} WHERE row = {}", Nanoseconds(record.end_wall), stream.row));
 }
 
-// Acknowledged records that are past their time.
-Status Ledger::Expire(WallTime now) {
-  const auto drop = [&](Mark mark, WallTime before) {
-    return database_->Execute(
-        fmt::format("DELETE FROM records WHERE mark = {} AND end_wall < {} AND sequence <= {} "
-                    "AND {}",
-                    static_cast<int64_t>(mark), Nanoseconds(before), acknowledged_, kNotNewest));
-  };
-  BULKHEAD_RETURN_IF_ERROR(drop(kMinute, now - kKeepMinutes));
-  BULKHEAD_RETURN_IF_ERROR(drop(kHour, now - kKeepHours));
-  const std::string past = fmt::format("closed_wall < {}", Nanoseconds(now - kKeepHours));
-  return database_->Execute(
-      fmt::format("DELETE FROM records WHERE stream IN (SELECT row FROM streams WHERE {0} AND "
-                  "(SELECT MAX(n.sequence) FROM records n WHERE n.stream = streams.row) <= {1}); "
-                  "DELETE FROM streams WHERE {0} AND NOT EXISTS (SELECT 1 FROM records WHERE stream = streams.row)",
-                  past, acknowledged_));
+// Records that `which` is true of, but no stream's newest; at most so many.
+Result<Ledger::Dropped> Ledger::Drop(const std::string& which, int64_t most) {
+  BULKHEAD_ASSIGN(
+      Statement drop,
+      database_->Prepare(fmt::format("DELETE FROM records WHERE sequence IN (SELECT sequence FROM records WHERE {} AND "
+                                     "{} LIMIT {}) RETURNING length(counters)",
+                                     which, kNotNewest, most)));
+  Dropped dropped;
+  while (true) {
+    BULKHEAD_ASSIGN(const bool more, drop.Step());
+    if (!more) return dropped;
+    dropped.bytes += static_cast<uint64_t>(drop.Int(0)) + kRowOverhead;
+    ++dropped.records;
+  }
 }
 
-Result<Ledger::Thinned> Ledger::Thin(uint64_t spool_bytes) {
-  Thinned thinned;
+// Acknowledged records that are past their time. False: there are more of them.
+Result<bool> Ledger::Expire(WallTime now) {
+  const auto expired = [&](Mark mark, WallTime before) {
+    return fmt::format("mark = {} AND end_wall < {} AND sequence <= {}", static_cast<int64_t>(mark),
+                       Nanoseconds(before), acknowledged_);
+  };
+  BULKHEAD_ASSIGN(const Dropped minutes, Drop(expired(kMinute, now - kKeepMinutes), kTurn));
+  BULKHEAD_ASSIGN(const Dropped hours, Drop(expired(kHour, now - kKeepHours), kTurn));
+  const std::string past = fmt::format("closed_wall < {}", Nanoseconds(now - kKeepHours));
+  BULKHEAD_RETURN_IF_ERROR(database_->Execute(
+      fmt::format("DELETE FROM records WHERE stream IN (SELECT row FROM streams WHERE {} AND (SELECT MAX(n.sequence) "
+                  "FROM records n WHERE n.stream = streams.row) <= {} LIMIT {})",
+                  past, acknowledged_, kTurn)));
+  BULKHEAD_ASSIGN(Statement streams,
+                  database_->Prepare(fmt::format("DELETE FROM streams WHERE {} AND NOT EXISTS (SELECT 1 FROM records "
+                                                 "WHERE stream = streams.row) RETURNING row",
+                                                 past)));
+  int64_t ended = 0;
+  while (true) {
+    BULKHEAD_ASSIGN(const bool more, streams.Step());
+    if (!more) break;
+    ++ended;
+  }
+  const auto turn = static_cast<uint64_t>(kTurn);
+  return minutes.records < turn && hours.records < turn && ended < kTurn;
+}
+
+Result<Ledger::Dropped> Ledger::Thin(uint64_t spool_bytes, int64_t most) {
+  Dropped thinned;
   if (spool_bytes <= spool_max_) over_ = false;
   for (const Mark mark : {kPlain, kMinute, kHour}) {
     if (spool_bytes - std::min(thinned.bytes, spool_bytes) <= spool_max_) break;
-    BULKHEAD_ASSIGN(Statement drop,
-                    database_->Prepare(fmt::format(
-                        "DELETE FROM records WHERE mark = {} AND sequence > {} AND {} RETURNING length(counters)",
-                        static_cast<int64_t>(mark), acknowledged_, kNotNewest)));
-    while (true) {
-      BULKHEAD_ASSIGN(const bool more, drop.Step());
-      if (!more) break;
-      thinned.bytes += static_cast<uint64_t>(drop.Int(0)) + kRowOverhead;
-      ++thinned.records;
-    }
+    const std::string which = fmt::format("mark = {} AND sequence > {}", static_cast<int64_t>(mark), acknowledged_);
+    BULKHEAD_ASSIGN(const Dropped dropped, Drop(which, most - static_cast<int64_t>(thinned.records)));
+    thinned.bytes += dropped.bytes;
+    thinned.records += dropped.records;
     if (!over_) {
       over_ = true;
       log::Warning("usage spool is full, thinning records between the first and the newest of each task",

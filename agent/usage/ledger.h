@@ -59,8 +59,13 @@ StreamKey KeyOf(const UsageRecord& record);
 // Their sequences are never used again: a reader sees a gap and, the values being cumulative, loses resolution only.
 // Acknowledged records are thinned at once to one a minute for 2 h and one an hour for 24 h, which is what `since` of
 // Totals can resolve.
+//
+// No call holds the core thread for longer than it takes to store what it is given and to mark or forget kTurn records,
+// some milliseconds. The rest of a large backlog goes with the calls that follow.
 class Ledger {
  public:
+  static constexpr int64_t kTurn = 2000;
+
   // Streams of another boot that were still open are closed with a record flagged final and estimated.
   // kDataLoss: the file is corrupt, or of a schema newer than this agent; see OpenOrSetAside.
   // spool_max: bytes that unacknowledged records may take (about; SQLite's own overhead is estimated).
@@ -90,9 +95,7 @@ class Ledger {
   // ledger never is, unless it was acknowledged.
   Result<std::vector<UsageRecord>> ReadAfter(uint64_t sequence, size_t limit);
   // The controller has these: they no longer count against spool_max. Monotone; beyond last_sequence is
-  // InvalidArgument. At most kTurn records in one call, which keeps it to some milliseconds: false when there are more,
-  // for which it is to be called again.
-  static constexpr int64_t kTurn = 2000;
+  // InvalidArgument. At most kTurn records in one call: false when there are more, for which it is to be called again.
   Result<bool> Acknowledge(uint64_t sequence);
 
   // The newest record of every stream of this boot that is not final: where a restarted agent goes on.
@@ -111,7 +114,7 @@ class Ledger {
     BootTime end_boot{};
     bool empty = true;  // no record yet
   };
-  struct Thinned {
+  struct Dropped {
     uint64_t bytes = 0;
     uint64_t records = 0;
   };
@@ -123,8 +126,9 @@ class Ledger {
   Status Store(std::vector<UsageRecord>& records);
   Result<Stream> FindStream(const UsageRecord& record);
   Status Insert(const UsageRecord& record, const Stream& stream);
-  Status Expire(WallTime now);
-  Result<Thinned> Thin(uint64_t spool_bytes);
+  Result<Dropped> Drop(const std::string& which, int64_t most);
+  Result<bool> Expire(WallTime now);
+  Result<Dropped> Thin(uint64_t spool_bytes, int64_t most);
 
   std::unique_ptr<Database> database_;
   std::string boot_id_;

@@ -178,6 +178,38 @@ TEST_F(LedgerTest, AFullSpoolIsThinnedToFirstNewestFinalAndMinutes) {
   EXPECT_EQ(ledger_->last_sequence(), 601u);
 }
 
+TEST_F(LedgerTest, ALargeBacklogIsThinnedInTurns) {
+  constexpr auto kTurn = static_cast<uint64_t>(Ledger::kTurn);
+  Open();
+  std::vector<UsageRecord> batch;
+  for (uint64_t second = 0; second < 3 * kTurn; ++second)
+    batch.push_back(Record("web", static_cast<int>(second), second));
+  ASSERT_THAT(ledger_->Append(batch), IsOk());
+  Open("boot-1", 1000);  // as when spool_max was lowered
+  auto second = static_cast<int>(3 * kTurn);
+  ASSERT_THAT(AppendOne(*ledger_, Record("web", second, 3 * kTurn)), IsOk());
+  EXPECT_EQ(ledger_->thinned_records(), kTurn + 1);
+  for (int turn = 0; turn < 3; ++turn) ASSERT_THAT(AppendOne(*ledger_, Record("web", ++second, 3 * kTurn)), IsOk());
+  EXPECT_LE(ledger_->spool_bytes(), 1000u);
+  EXPECT_THAT(Sequences(After(0)), ElementsAre(1, 3 * kTurn + 4));
+}
+
+TEST_F(LedgerTest, ALargeBacklogExpiresInTurns) {
+  constexpr auto kTurn = static_cast<uint64_t>(Ledger::kTurn);
+  Open();
+  std::vector<UsageRecord> batch;
+  for (uint64_t minute = 0; minute < 2 * kTurn; ++minute)
+    batch.push_back(Record("web", static_cast<int>(minute * 60), minute));
+  ASSERT_THAT(ledger_->Append(batch), IsOk());
+  while (!ledger_->Acknowledge(ledger_->last_sequence()).value()) continue;
+  int second = static_cast<int>(2 * kTurn) * 60;
+  ASSERT_THAT(AppendOne(*ledger_, Record("web", second, 2 * kTurn)), IsOk());
+  const size_t first_turn = After(0).size();
+  EXPECT_GE(first_turn, kTurn / 2) << "not all at once";
+  ASSERT_THAT(AppendOne(*ledger_, Record("web", ++second, 2 * kTurn)), IsOk());
+  EXPECT_LT(After(0).size(), first_turn / 2) << "within the same minute";
+}
+
 TEST_F(LedgerTest, NoStreamLosesItsLastValueHoweverFullTheSpool) {
   Open("boot-1", 1000);
   for (int second = 0; second < 5000; second += 50)
