@@ -115,19 +115,6 @@ class Metering(NodeTest):
         harness.eventually(lambda: self.controller_cpu_ns("acme") >= billed + again, "the new task's bill on top")
         self.assertEqual(self.controller_cpu_ns("acme"), billed + again)
 
-
-class ControllerFaults(NodeTest):
-    def test_absent_controller_is_said_and_harms_nothing(self):
-        self.node.stop()
-        self.node.write_config(controller="unix:///nonexistent/controller.sock")
-        self.node.start()
-        self.node.apply(TWO_TENANTS)
-        self.node.program("acme/web", "burn", "0.1")
-        state = harness.eventually(lambda: self.node.json("status")["controller"].get("error") and
-                                   self.node.json("status")["controller"], "the reason in status")
-        self.assertFalse(state.get("connected", False))
-        self.assertIn("/nonexistent/controller.sock", state["address"])
-
     def test_task_is_not_gone_before_its_last_usage_is_recorded(self):
         """Somebody holds the ledger's lock while a task is deleted, and the agent is killed in the middle."""
         self.node.apply(TWO_TENANTS)
@@ -154,6 +141,19 @@ class ControllerFaults(NodeTest):
         harness.eventually(lambda: self.node.ctl("get", "task", "acme/web").returncode == 3, "the removal to end")
         self.eventually_equal("acme", counted)
         self.assertEqual(self.node.json("status")["enforcement"], "ENFORCEMENT_ENFORCED")
+
+
+class ControllerFaults(NodeTest):
+    def test_absent_controller_is_said_and_harms_nothing(self):
+        self.node.stop()
+        self.node.write_config(controller="unix:///nonexistent/controller.sock")
+        self.node.start()
+        self.node.apply(TWO_TENANTS)
+        self.node.program("acme/web", "burn", "0.1")
+        state = harness.eventually(lambda: self.node.json("status")["controller"].get("error") and
+                                   self.node.json("status")["controller"], "the reason in status")
+        self.assertFalse(state.get("connected", False))
+        self.assertIn("/nonexistent/controller.sock", state["address"])
 
     def test_usage_waits_for_a_controller_that_comes_late(self):
         late = harness.Controller()

@@ -33,6 +33,8 @@ class CrashAgent {
   void SayWith(Say say) { say_ = std::move(say); }
   Result<Observed> Observe() { return ObserveAll(*tree_, *maps_); }
 
+  // Starts, and goes on until no removal waits: a process that was killed may take some time to be gone.
+  void Recover();
   // Before Recover: every object is old or new. What is in both states is there and guarded.
   void CheckTorn(const DesiredState& before, const DesiredState& after);
   // After it: desired state is one of these, the kernel equals it, nothing is over, the next plan is empty.

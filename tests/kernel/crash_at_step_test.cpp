@@ -49,7 +49,7 @@ class CrashAtStep : public ::testing::TestWithParam<Change> {
       const auto agent = CrashAgent::Open(*world_, say);
       if (!agent) return;
       agent->CheckTorn(base_, after_);
-      if (!agent->engine().Recover().ok()) say("Recover failed");
+      agent->Recover();
       agent->CheckRecovered({base_, after_});
       agent->CheckCounters();
       agent->Restore(base_, world_->placed());
@@ -107,7 +107,7 @@ TEST_P(CrashAtStep, NothingIsHalfAndNothingLeaks) {
   const auto ended = world_->RunAgent([&](const CrashWorld::Say& say) {
     const auto agent = CrashAgent::Open(*world_, say);
     if (!agent) return;
-    if (!agent->engine().Recover().ok()) say("Recover failed");
+    agent->Recover();
     agent->CheckRecovered({after_});
     agent->CheckCounters();
   });
@@ -132,7 +132,7 @@ TEST_P(CrashInRecover, TheNextAgentGoesOn) {
       const auto agent = CrashAgent::Open(*world_, say);
       if (!agent) return;
       agent->gate().Arm(Fault::kKillBefore, static_cast<uint64_t>(n));
-      if (!agent->engine().Recover().ok()) say("Recover failed");
+      agent->Recover();
       agent->gate().Disarm();
       agent->CheckRecovered({after_});
     });
