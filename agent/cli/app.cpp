@@ -43,6 +43,7 @@ void AddAll(CLI::App& app, Cli& cli) {
   AddReload(app, cli);
   AddLogLevel(app, cli);
   AddDoctor(app, cli);
+  AddDebug(app, cli);
   AddCompletion(app, cli);
   AddVersion(app, cli);
 }
@@ -66,6 +67,8 @@ void AddGlobals(CLI::App& app, Cli& cli, std::string& format, int& timeout) {
 // What CLI11 cannot know.
 std::string Check(const Cli& cli) {
   if (cli.format == Format::kCsv && cli.verb != "usage") return "-o csv is for usage only";
+  if (cli.format != Format::kTable && cli.verb == "debug bundle")
+    return "it writes a file: -o FILE stands behind the verb";
   const bool takes_command = cli.verb == "run" || cli.verb == kCompleteVerb;
   if (!takes_command && !cli.command.empty()) return "takes no command after --";
   if (takes_command && cli.command.empty()) return "there is no command after --";

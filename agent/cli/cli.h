@@ -54,6 +54,7 @@ CLI::Option* OneOf(CLI::Option* option, const std::vector<std::string>& words);
 void AddApply(CLI::App& app, Cli& cli);
 void AddAttach(CLI::App& app, Cli& cli);
 void AddCompletion(CLI::App& app, Cli& cli);
+void AddDebug(CLI::App& app, Cli& cli);
 void AddDelete(CLI::App& app, Cli& cli);
 void AddDescribe(CLI::App& app, Cli& cli);
 void AddDoctor(CLI::App& app, Cli& cli);

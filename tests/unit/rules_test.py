@@ -39,6 +39,7 @@ THIRD_PARTY = [
     ("protobuf and gRPC", re.compile(r"\.pb\.h$|^google/protobuf/|^grpc(pp)?/"), PROTO_FOLDERS),
     ("sqlite3", re.compile(r"^sqlite3\.h$"), ("agent/base/sqlite.cpp",)),
     ("prometheus-cpp and libmicrohttpd", re.compile(r"^(prometheus/|microhttpd\.h$)"), ("agent/metrics/",)),
+    ("libarchive", re.compile(r"^archive(_entry)?\.h$"), ("agent/cli/archive.cpp", "tests/")),
     ("absl", re.compile(r"^absl/"), ("agent/base/status.h", "agent/base/status.cpp")),
 ]
 IMPURE = re.compile(r"^(fstream|filesystem|thread|mutex|unistd\.h|fcntl\.h|sys/|systemd/|time\.h|ctime)")
@@ -147,6 +148,7 @@ class ABadTree(unittest.TestCase):
             ("agent/usage/a.cpp", "policy.skel.h"), ("agent/engine/a.cpp", "bulkhead/v1/task.pb.h"),
             ("agent/engine/a.cpp", "grpcpp/grpcpp.h"), ("agent/engine/state_store.cpp", "sqlite3.h"),
             ("agent/rpc/a.cpp", "absl/status/status.h"), ("agent/rpc/a.cpp", "microhttpd.h"), ("agent/engine/a.cpp", "bpf/abi/policy.h"),
+            ("agent/cli/cmd_debug.cpp", "archive.h"),
         ]:
             with self.subTest(name=name, included=included):
                 self.assert_breaks(name, "#include <%s>\n" % included, included)
