@@ -8,9 +8,13 @@
 #include <fmt/format.h>
 
 #include "agent/cli/cli.h"
+#include "agent/cli/tree.h"
 
 namespace bulkhead::cli {
 namespace {
+
+constexpr const char* kProgram = "bulkheadctl";
+constexpr const char* kAbout = "Walls and meters for the tenants of this host.";
 
 const std::vector<std::pair<std::string, Format>> kFormats = {{"table", Format::kTable},
                                                               {"wide", Format::kWide},
@@ -49,6 +53,8 @@ void AddAll(CLI::App& app, Cli& cli) {
 }
 
 void AddGlobals(CLI::App& app, Cli& cli, std::string& format, int& timeout) {
+  app.require_subcommand(1);
+  app.footer("Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 denied. Every verb has --help.");
   app.add_option("--address", cli.address, "The agent's socket")
       ->type_name("ADDRESS")
       ->envname("BULKHEAD_ADDRESS")
@@ -164,9 +170,7 @@ int RunCli(std::vector<std::string> arguments, std::ostream& out, std::ostream& 
     cli.command.assign(dashes + 1, arguments.end());
     arguments.erase(dashes, arguments.end());
   }
-  CLI::App app("Walls and meters for the tenants of this host.", "bulkheadctl");
-  app.require_subcommand(1);
-  app.footer("Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 denied. Every verb has --help.");
+  CLI::App app(kAbout, kProgram);
   std::string format = "table";
   int timeout = static_cast<int>(cli.timeout.count());
   AddGlobals(app, cli, format, timeout);
@@ -184,6 +188,17 @@ int RunCli(std::vector<std::string> arguments, std::ostream& out, std::ostream& 
   if (code.ok()) return *code;
   PrintError(cli, fmt::format("{}", Message(code.status())));
   return ExitCodeOf(code.status());
+}
+
+void WithTree(const std::function<void(const CLI::App&)>& look) {
+  std::ostringstream nowhere;
+  Cli cli{.address = kDefaultAddress, .out = nowhere, .err = nowhere};
+  CLI::App app(kAbout, kProgram);
+  std::string format = "table";
+  int timeout = static_cast<int>(cli.timeout.count());
+  AddGlobals(app, cli, format, timeout);
+  AddAll(app, cli);
+  look(app);
 }
 
 }  // namespace bulkhead::cli
