@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 #include <optional>
+#include <string_view>
 
 #include <fmt/format.h>
 
@@ -41,7 +42,7 @@ constexpr uint64_t kMaxDuration = uint64_t{100} * 365 * 24 * 3'600'000'000'000;
 
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
-const Unit* Find(const std::string& name, const Unit* begin, const Unit* end) {
+const Unit* Find(std::string_view name, const Unit* begin, const Unit* end) {
   const Unit* found = std::find_if(begin, end, [&](const Unit& unit) { return name == unit.name; });
   return found == end ? nullptr : found;
 }
@@ -133,7 +134,7 @@ Result<std::chrono::nanoseconds> ParseDuration(const std::string& text) {
     if (number.length == 0) return bad();
     if (number.too_large) return InvalidArgument(Quoted(text) + " is too long: use 100 years at most");
     const size_t next = std::min(rest.find_first_of("0123456789", number.length), rest.size());
-    std::string name = rest.substr(number.length, next - number.length);
+    std::string_view name = std::string_view(rest).substr(number.length, next - number.length);
     if (name.empty() && number.length == text.size()) name = "s";
     const Unit* unit = Find(name, std::begin(kTimeUnits), std::end(kTimeUnits));
     if (!unit) return bad();
