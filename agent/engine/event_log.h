@@ -15,8 +15,8 @@ namespace bulkhead {
 struct Event {
   uint64_t sequence = 0;
   WallTime time{};
-  std::string type;    // created, changed, deleted, refused, repaired, recovered, oom_kill, pids_limit, throttled,
-                       // dropped, loaded …
+  // created, changed, deleted, refused, repaired, recovered, oom_kill, pids_limit, throttled, dropped, loaded …
+  std::string type;
   std::string object;  // "acme", "acme/web-1", or empty for the node
   std::string message;
 };
