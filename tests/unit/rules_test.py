@@ -40,7 +40,7 @@ THIRD_PARTY = [
     ("sqlite3", re.compile(r"^sqlite3\.h$"), ("agent/base/sqlite.cpp",)),
     ("prometheus-cpp and libmicrohttpd", re.compile(r"^(prometheus/|microhttpd\.h$)"), ("agent/metrics/",)),
     ("libarchive", re.compile(r"^archive(_entry)?\.h$"), ("agent/cli/archive.cpp", "tests/")),
-    ("absl", re.compile(r"^absl/"), ("agent/base/status.h", "agent/base/status.cpp")),
+    ("absl", re.compile(r"^absl/"), ("agent/base/status.h", "agent/base/status.cpp", "tests/support/tsan_locks.cpp")),
 ]
 IMPURE = re.compile(r"^(fstream|filesystem|thread|mutex|unistd\.h|fcntl\.h|sys/|systemd/|time\.h|ctime)")
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^">]+)[">]', re.M)
