@@ -9,6 +9,7 @@
 #include "agent/base/event_loop.h"
 #include "agent/base/host.h"
 #include "agent/base/log.h"
+#include "agent/base/version.h"
 #include "agent/daemon/controller_link.h"
 #include "agent/daemon/live_config.h"
 #include "agent/daemon/meter.h"
@@ -148,7 +149,7 @@ Status RunAgent(const Flags& flags, const v1::Config& config) {
   ready = true;
   server->SetServing(true);
   NotifyReady(reloader->state().error);
-  log::Info("ready", {{"version", BULKHEAD_VERSION}, {"node", facts.node_id}, {"cgroups", facts.cgroup_mode}});
+  log::Info("ready", {{"version", kVersion}, {"node", facts.node_id}, {"cgroups", facts.cgroup_mode}});
   const Status ran = loop->Run();
   NotifyStopping();
   reloader->Stop();

@@ -7,6 +7,7 @@
 
 #include "agent/base/event_loop.h"
 #include "agent/base/log.h"
+#include "agent/base/version.h"
 #include "controller/server.h"
 #include "controller/show.h"
 #include "controller/store.h"
@@ -54,7 +55,7 @@ int Fail(const Status& status) {
 
 int Main(int argc, char** argv) {
   CLI::App app("Bulkhead's reference controller. Without a command it serves.", "bulkhead-controller");
-  app.set_version_flag("--version", BULKHEAD_VERSION);
+  app.set_version_flag("--version", kVersion);
   ServeOptions serve;
   app.add_option("--listen", serve.listen, "unix:///path, or host:port; another host's needs TLS")
       ->capture_default_str();

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "agent/base/version.h"
 #include "agent/cli/bundle.h"
 #include "agent/cli/diagnose.h"
 #include "agent/cli/output.h"
@@ -25,7 +26,7 @@ constexpr const char* kUnitProperties =
 
 std::string Versions(const HostFacts& host, const AgentFacts& agent) {
   const std::string daemon = agent.reached.ok() ? agent.node.agent_version() : "unknown: " + Message(agent.reached);
-  return fmt::format("bulkheadctl {}\nbulkheadd {}\nkernel {}\n", BULKHEAD_VERSION, daemon, host.kernel);
+  return fmt::format("bulkheadctl {}\nbulkheadd {}\nkernel {}\n", kVersion, daemon, host.kernel);
 }
 
 BundleSource Configuration(const HostFacts& host) {

@@ -11,6 +11,7 @@
 
 #include "agent/base/file_io.h"
 #include "agent/base/host.h"
+#include "agent/base/version.h"
 #include "agent/cli/archive.h"
 #include "agent/cli/bundle_collect.h"
 #include "agent/cli/diagnose.h"
@@ -101,7 +102,7 @@ Result<int> Make(const Cli& cli, const Arguments& arguments) {
   const Bundle report = bundle;
   const std::string title =
       fmt::format("Bulkhead debug bundle of {}, {:%Y-%m-%dT%H:%M:%SZ}, by bulkheadctl {} as user {}\n", HostName(), utc,
-                  BULKHEAD_VERSION, ::geteuid());
+                  kVersion, ::geteuid());
   BULKHEAD_ASSIGN(const size_t size, WriteArchive(file, arguments.replace, top, std::move(bundle).Finish(title)));
   std::error_code error;
   const std::filesystem::path absolute = std::filesystem::absolute(file, error);

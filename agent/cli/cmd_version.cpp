@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "agent/base/version.h"
 #include "agent/cli/client.h"
 #include "agent/cli/output.h"
 
@@ -18,13 +19,13 @@ Result<int> Version(const Cli& cli) {
     asked = client.status();
   }
   if (cli.format == Format::kJson) {
-    cli.out << fmt::format("{{\"bulkheadctl\": \"{}\", \"bulkheadd\": {}}}\n", BULKHEAD_VERSION,
+    cli.out << fmt::format("{{\"bulkheadctl\": \"{}\", \"bulkheadd\": {}}}\n", kVersion,
                            asked.ok() ? fmt::format("\"{}\"", node.agent_version()) : "null");
   } else if (cli.format == Format::kYaml) {
-    cli.out << fmt::format("bulkheadctl: {}\nbulkheadd: {}\n", BULKHEAD_VERSION,
+    cli.out << fmt::format("bulkheadctl: {}\nbulkheadd: {}\n", kVersion,
                            asked.ok() ? node.agent_version() : "null");
   } else {
-    cli.out << fmt::format("bulkheadctl {}\n", BULKHEAD_VERSION);
+    cli.out << fmt::format("bulkheadctl {}\n", kVersion);
     cli.out << (asked.ok() ? fmt::format("bulkheadd {}\n", node.agent_version())
                            : fmt::format("bulkheadd unknown: {}\n", Message(asked)));
   }

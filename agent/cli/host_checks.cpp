@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "agent/base/host.h"
+#include "agent/base/version.h"
 #include "agent/cli/render.h"
 #include "agent/cli/unit_checks.h"
 
@@ -19,9 +20,9 @@ constexpr uint64_t kDiskFloor = 64ULL << 20U;
 void Agent(const HostFacts& host, const AgentFacts& agent, Findings& findings) {
   if (agent.reached.ok()) {
     const v1::GetNodeResponse& node = agent.node;
-    if (node.agent_version() != BULKHEAD_VERSION)
+    if (node.agent_version() != kVersion)
       findings.Add(v1::SEVERITY_WARNING, "agent",
-                   fmt::format("bulkheadd {} runs, bulkheadctl is {}", node.agent_version(), BULKHEAD_VERSION),
+                   fmt::format("bulkheadd {} runs, bulkheadctl is {}", node.agent_version(), kVersion),
                    "what the newer one knows is missing", "systemctl restart bulkheadd: tasks and walls do not notice");
     else if (!node.ready())
       findings.Add(v1::SEVERITY_WARNING, "agent", "answers and is not ready yet",

@@ -17,6 +17,7 @@
 #include <fmt/format.h>
 
 #include "agent/base/file_io.h"
+#include "agent/base/version.h"
 #include "agent/manifest/manifest.h"
 
 namespace bulkhead {
@@ -32,7 +33,7 @@ std::optional<int> ParseFlags(int argc, char** argv, Flags& flags) {
   app.add_option("--config", flags.config, fmt::format("Configuration file; default {}", kDefaultConfig))
       ->type_name("FILE");
   app.add_flag("--check-config", flags.check_config, "Read the configuration, say what is wrong with it, and end");
-  app.set_version_flag("--version", std::string("bulkheadd " BULKHEAD_VERSION));
+  app.set_version_flag("--version", std::string("bulkheadd ") + kVersion);
   app.footer("Example: bulkheadd --config /etc/bulkhead/bulkheadd.yaml --check-config");
   try {
     app.parse(argc, argv);

@@ -1,6 +1,7 @@
 // The node, the data plane and the agent itself.
 #include <array>
 
+#include "agent/base/version.h"
 #include "agent/metrics/family.h"
 #include "agent/metrics/process.h"
 #include "agent/plan/step.h"
@@ -52,7 +53,7 @@ std::vector<FamilyDefinition> Node() {
       {"bulkhead_build_info", "What runs here; always 1.", MetricType::Gauge,
        [](const Snapshot& s, FamilyWriter& out) {
          out.Add(
-             1, {{"version", BULKHEAD_VERSION}, {"node", s.node_id}, {"kernel", s.kernel}, {"cgroups", s.cgroup_mode}});
+             1, {{"version", kVersion}, {"node", s.node_id}, {"kernel", s.kernel}, {"cgroups", s.cgroup_mode}});
        }},
       {"bulkhead_ready", "1: walls stand and the state is loaded.", MetricType::Gauge,
        [](const Snapshot& s, FamilyWriter& out) { out.Add(s.ready ? 1 : 0); }},

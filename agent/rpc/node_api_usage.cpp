@@ -6,6 +6,7 @@
 
 #include "agent/base/host.h"
 #include "agent/base/log.h"
+#include "agent/base/version.h"
 #include "agent/plan/diagnose.h"
 #include "agent/rpc/convert.h"
 #include "agent/rpc/encode_state.h"
@@ -16,7 +17,7 @@ namespace bulkhead {
 Status NodeApi::GetNode(const v1::GetNodeRequest&, v1::GetNodeResponse& response) {
   response.set_node_id(facts_.node_id);
   response.set_boot_id(facts_.boot_id);
-  response.set_agent_version(BULKHEAD_VERSION);
+  response.set_agent_version(kVersion);
   response.set_kernel(KernelRelease());
   response.set_cgroup_root(facts_.cgroup_root);
   response.set_cgroup_mode(facts_.cgroup_mode);

@@ -8,6 +8,7 @@
 
 #include "agent/base/file_io.h"
 #include "agent/base/log.h"
+#include "agent/base/version.h"
 #include "agent/rpc/convert.h"
 
 namespace bulkhead {
@@ -115,7 +116,7 @@ Status ReportClient::Serve() {
   v1::ReportRequest request;
   request.mutable_hello()->set_node_id(options_.node_id);
   request.mutable_hello()->set_boot_id(options_.boot_id);
-  request.mutable_hello()->set_agent_version(BULKHEAD_VERSION);
+  request.mutable_hello()->set_agent_version(kVersion);
   request.mutable_hello()->set_ledger_id(ledger_id_);
   BULKHEAD_ASSIGN(uint64_t committed, Ask(call, std::move(request)));
   for (bool first = true;; first = false) {

@@ -7,6 +7,7 @@
 #include <functional>
 #include <set>
 
+#include "agent/base/version.h"
 #include "agent/cli/diagnose.h"
 #include "agent/manifest/manifest.h"
 
@@ -55,7 +56,7 @@ HostFacts GoodHost() {
 
 AgentFacts GoodAgent() {
   AgentFacts agent;
-  agent.node.set_agent_version(BULKHEAD_VERSION);
+  agent.node.set_agent_version(kVersion);
   agent.node.set_ready(true);
   return agent;
 }
