@@ -1,5 +1,4 @@
 // Recover and Reconcile: the same repair, once after a start and then at every tick.
-#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
@@ -66,13 +65,10 @@ Status Engine::EnsureRoot(const std::string& event) {
   }
   BULKHEAD_RETURN_IF_ERROR(root.status());
   if (root_id_ != 0 && root->id != root_id_) {
-    const auto lived = std::count_if(have_.cgroups().begin(), have_.cgroups().end(), [](const auto& entry) {
-      return entry.second.populated && ParseTaskId(entry.first.value).ok();
-    });
     parts_.events.Add(event, "",
-                      fmt::format("the top cgroup was removed, and with it the processes of {} tasks: everything in it "
-                                  "is made anew",
-                                  lived));
+                      fmt::format("the top cgroup was removed by somebody else, and with it the cgroups of {} tasks and "
+                                  "every process in them: all made anew",
+                                  desired_.tasks.size()));
   }
   root_id_ = root->id;
   const Status attached = parts_.maps.CheckAttached();

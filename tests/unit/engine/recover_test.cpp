@@ -198,7 +198,7 @@ TEST(Reconcile, AnotherTopCgroupGetsItsWallsWithoutWaitingForTheTick) {
   node.engine->WatchRoot();
   EXPECT_EQ(node.engine->NodeState().enforcement, Enforcement::kEnforced);
   EXPECT_EQ(node.engine->StateOf(kWebId).enforcement, Enforcement::kEnforced);
-  EXPECT_THAT(node.EventsOf("repaired"), Contains(HasSubstr("the processes of 1 tasks")));
+  EXPECT_THAT(node.EventsOf("repaired"), Contains(HasSubstr("the cgroups of 1 tasks")));
 }
 
 TEST(Reconcile, UnknownCgroupsAreShownAndLeftAlone) {
