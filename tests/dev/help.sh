@@ -12,7 +12,8 @@ H
     test) cat <<'H'
 ./dev test [TIER...]
 Builds and runs every test tier that this machine can run: unit fuzz contract bpf kernel e2e. Names of tiers choose among
-them; asan and tsan, run only by name, are unit and e2e once more under address+undefined and thread sanitizer.
+them. By name only: vm builds packages, installs them in an emulated Debian guest and runs there what another kernel or
+systemd may answer otherwise; asan and tsan are unit and e2e once more under address+undefined and thread sanitizer.
 A tier that cannot run here is named with its reason. The last line is "N passed, N failed[, N skipped]".
 Exits 0 only if nothing failed.
 H
@@ -35,22 +36,25 @@ H
       [[ $1 == unit ]] || echo "Needs root."
       ;;
     vm) cat <<'H'
-./dev vm [NAME|all] [--tier TIER] [-R REGEX] [--timeout SECONDS] [--fresh]
-Builds, then runs the contract, bpf, kernel and e2e tiers inside a Debian guest: systemd as PID 1, unified cgroup v2,
-another kernel than this machine's. Needs root and qemu; the guest is emulated (no KVM), so it is several times slower.
-The image of a guest is made once, with mmdebstrap, and kept in build/vm/images; --fresh makes it again with today's
-packages. Results, console and journal lie in build/vm/NAME. Exits 0 only if nothing failed.
---tier lifecycle installs what ./dev package built instead, and tries every event in the life of the service.
+./dev vm [NAME|all] [--tier TIER] [-R REGEX] [--quick] [--timeout SECONDS] [--fresh]
+Builds, then runs the contract, bpf, kernel, e2e and lifecycle tiers inside a Debian guest: systemd as PID 1, unified cgroup
+v2, another kernel than this machine's. e2e tries the programs of the packages; lifecycle installs them as a user would and
+causes every event in the life of the service, a reboot included, and prints what each did to tasks. Needs root and qemu; the
+guest is emulated (no KVM), so it is several times slower. The image of a guest is made once, with mmdebstrap, and kept in
+build/vm/images; --fresh makes it again with today's packages. Results, console and journal lie in build/vm/NAME.
+Exits 0 only if nothing failed. --quick runs what ./dev test vm runs.
   debian12       systemd 252, kernel 6.1 (the default)
   debian12-6.12  systemd 252, kernel 6.12 of bookworm-backports
-  debian13       systemd 257, kernel 6.12
+  debian13       systemd 257, kernel 6.12, with packages built in a clean root of Debian 13
+  all            one after the other
 H
       ;;
     package) cat <<'H'
-./dev package
+./dev package [--suite SUITE]
 Builds bulkhead_VERSION_ARCH.deb (agent, bulkheadctl, units, manual pages), bulkhead-controller_VERSION_ARCH.deb and their
 -dbgsym into build/package, from what git would commit now, and holds them against lintian: a warning fails.
 The version is that of packaging/debian/changelog, which must be the one of CMakeLists.txt.
+--suite builds for another release of Debian, such as trixie, in a clean root of it (needs root), into build/package-SUITE.
 H
       ;;
     bench) cat <<'H'
@@ -85,7 +89,7 @@ H
   run [CONFIG]            the agent in the foreground
   build [PRESET]          dev, asan, tsan, release
   unit | kernel | e2e     one tier; arguments go to ctest
-  vm [NAME]               the same tiers in a Debian guest: systemd, unified cgroup v2, an older kernel
+  vm [NAME|all]           the same tiers, and the life of the service, in Debian guests: systemd, unified cgroup v2
   bench [NAME]            benchmarks, each beside what it is compared with
   fuzz [TARGET] [SECONDS] fuzzers
   lint | format           style

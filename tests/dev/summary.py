@@ -37,17 +37,17 @@ def read_tier(path, status):
 def main():
     rows = [line.rstrip("\n").split("\t") for line in open(sys.argv[1], encoding="utf-8")]
     total_passed, total_skipped, failures, notes, not_run = 0, 0, [], [], []
-    print("%-16s %8s %8s %8s %9s" % ("tier", "passed", "failed", "skipped", "seconds"))
+    print("%-20s %8s %8s %8s %9s" % ("tier", "passed", "failed", "skipped", "seconds"))
     for kind, name, *rest in rows:
         if kind == "build":
-            print("%-16s %8s %8s %8s %9s" % ("build " + name, "", "", "", rest[0]))
+            print("%-20s %8s %8s %8s %9s" % ("build " + name, "", "", "", rest[0]))
         elif kind == "not-run":
             not_run.append("tier %s: not run: %s" % (name, rest[0]))
         else:
             junit, status, seconds = rest
             passed, failed, skipped = read_tier(junit, status)
             count = sum(skipped.values())
-            print("%-16s %8d %8d %8d %9s" % (name, passed, len(failed), count, seconds))
+            print("%-20s %8d %8d %8d %9s" % (name, passed, len(failed), count, seconds))
             total_passed += passed
             total_skipped += count
             failures += ["failed: %s: %s" % (name, test) for test in failed]

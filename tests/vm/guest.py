@@ -1,5 +1,6 @@
 """Runs inside a guest: every test of the run list, one after the other, as ctest would. What happened goes to a virtio port as
 JSON lines at once, so that a guest that dies later loses nothing; the console shows a line per test. Then systemd powers off.
+After a test that asks for it the guest reboots instead, and the next boot goes on behind that test.
 """
 import json
 import os
@@ -12,6 +13,8 @@ import time
 
 PORT = "/dev/virtio-ports/bulkhead.results"
 OUTPUT_MAX = 200_000  # of one test; its end is kept
+PROGRESS = pathlib.Path("/var/lib/bulkhead-vm/done")  # how many tests earlier boots have run
+UNIT = "bulkhead-vm.service"
 
 
 def run(test, environment):
@@ -57,6 +60,21 @@ def facts():
             "cgroups": " ".join(sorted(set(cgroups))), "boot_seconds": float(said("cut", "-d ", "-f1", "/proc/uptime"))}
 
 
+def journal():
+    return subprocess.run(["journalctl", "-b", "-o", "short-monotonic", "--no-pager"], stdout=subprocess.PIPE,
+                          text=True, errors="replace", check=False).stdout
+
+
+def reboot():
+    """In order, as a machine of a user's would: what this unit's end stands for otherwise is to power off at once."""
+    drop_in = pathlib.Path("/run/systemd/system/%s.d/reboot.conf" % UNIT)
+    drop_in.parent.mkdir(parents=True, exist_ok=True)
+    drop_in.write_text("[Unit]\nSuccessAction=none\nFailureAction=none\n", encoding="utf-8")
+    subprocess.run(["systemctl", "daemon-reload"], check=True)
+    subprocess.run(["systemctl", "reboot"], check=True)
+    signal.pause()
+
+
 def main():
     root = pathlib.Path(sys.argv[1])
     tests = json.loads((root / "vm-run.json").read_text(encoding="utf-8"))
@@ -71,20 +89,27 @@ def main():
     def show(text):
         print("[vm] " + text, flush=True)
 
-    use_carried_libraries(root)
+    done = int(PROGRESS.read_text(encoding="utf-8")) if PROGRESS.exists() else 0
+    if done == 0:
+        use_carried_libraries(root)
     about = facts()
     report(facts=about)
     show("%(kernel)s, %(systemd)s, %(cgroups)s; up after %(boot_seconds).0f s" % about)
-    for number, test in enumerate(tests, 1):
+    for number, test in enumerate(tests[done:], done + 1):
         show("%d/%d %s" % (number, len(tests), test["name"]))
         result = run(test, dict(os.environ))
         report(result=result)
         if result["outcome"] != "passed":
             show("     %(outcome)s after %(seconds).1f s" % result)
             pathlib.Path("/dev/kmsg").write_text("bulkhead-vm: %s: %s\n" % (test["name"], result["outcome"]), encoding="utf-8")
-    journal = subprocess.run(["journalctl", "-b", "-o", "short-monotonic", "--no-pager"], stdout=subprocess.PIPE,
-                             text=True, errors="replace", check=False).stdout
-    report(journal=journal)
+        if test["reboots"] and result["outcome"] == "passed":
+            PROGRESS.parent.mkdir(exist_ok=True)
+            PROGRESS.write_text(str(number), encoding="utf-8")
+            report(journal=journal())
+            report(reboots=number)
+            show("reboots")
+            reboot()
+    report(journal=journal())
     port.close()
     show("done")
 

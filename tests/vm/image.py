@@ -25,7 +25,8 @@ GUESTS = {
 }
 
 PACKAGES = ["systemd", "systemd-sysv", "udev", "dbus", "kmod", "initramfs-tools", "zstd", "python3", "python3-grpcio",
-            "python3-protobuf", "python3-prometheus-client", "iproute2", "util-linux", "mount", "procps", "libcap2-bin", "passwd", "login"]
+            "python3-protobuf", "python3-prometheus-client", "iproute2", "util-linux", "mount", "procps", "libcap2-bin", "passwd",
+            "login"]
 
 # The root file system lies on a virtio disk; a guest needs no other driver before it is mounted.
 EARLY_MODULES = "virtio_pci\nvirtio_blk\next4\ncrc32c_generic\n"
@@ -45,6 +46,7 @@ UNIT = """\
 Description=Bulkhead's tests
 SuccessAction=poweroff-force
 FailureAction=poweroff-force
+IgnoreOnIsolate=yes
 
 [Service]
 Type=exec
@@ -62,8 +64,12 @@ MASKED = ["serial-getty@ttyS0.service", "getty@tty1.service", "apt-daily.timer",
           "systemd-tmpfiles-clean.timer"]
 
 
+class Unavailable(Exception):
+    """This machine cannot make the image, for a reason that lies outside of the tree: no network, no mirror."""
+
+
 def image(name, libraries, cache, fresh=False):
-    """The folder with root.ext4, vmlinuz and initrd.img of a guest; built if it is not there."""
+    """The folder with root.ext4, vmlinuz and initrd.img of a guest; built if it is not there, which may be Unavailable."""
     guest = GUESTS[name]
     inputs = [guest["suite"], guest["backports"], MIRROR, pathlib.Path(__file__).read_text(encoding="utf-8")]
     folder = cache / ("%s-%s" % (name, hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:16]))
@@ -110,7 +116,9 @@ def _bootstrap(guest, packages, tree):
                "--dpkgopt=path-exclude=/usr/share/locale/*", suite, str(tree), *lines]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode != 0:
-        raise SystemExit("vm: mmdebstrap failed:\n%s" % done.stdout[-4000:])
+        print(done.stdout[-4000:])
+        errors = [line for line in done.stdout.splitlines() if line.startswith("E: ")]
+        raise Unavailable("mmdebstrap cannot make %s from %s: %s" % (suite, MIRROR, errors[0] if errors else "see above"))
 
 
 def _furnish(tree):

@@ -61,7 +61,7 @@ def echo(counters):
 
 def prober(counters):
     outbox = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    outbox.settimeout(5)
+    outbox.settimeout(60)  # an emulated machine may stand still for seconds
     flow = socket.create_connection(ECHO, timeout=60)
     while True:
         try:
