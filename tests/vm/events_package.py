@@ -84,11 +84,14 @@ def remove():
         assert not pathlib.Path("/usr/sbin/bulkheadd").exists()
         run("systemctl", "daemon-reload")
         run("systemctl", "stop", "bulkhead-tenants.service", code=4)
-    with Stands("purge (refused)", agent=False):
-        run("dpkg", "--purge", "bulkhead", code=1)
     with Stands("install again"):
         run("apt-get", "install", "-y", *service.packages("bulkhead"))
     assert CONFIG.read_text(encoding="utf-8").endswith(KEPT), "the conffile was not kept"
+    run("apt-get", "remove", "-y", "bulkhead")
+    with Stands("purge (refused)", agent=False):  # dpkg has deleted conffiles before it asks the package
+        run("dpkg", "--purge", "bulkhead", code=1)
+    with Stands("install after that"):
+        run("apt-get", "install", "-y", *service.packages("bulkhead"))
 
 
 def purge():
