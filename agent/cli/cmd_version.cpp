@@ -22,8 +22,7 @@ Result<int> Version(const Cli& cli) {
     cli.out << fmt::format("{{\"bulkheadctl\": \"{}\", \"bulkheadd\": {}}}\n", kVersion,
                            asked.ok() ? fmt::format("\"{}\"", node.agent_version()) : "null");
   } else if (cli.format == Format::kYaml) {
-    cli.out << fmt::format("bulkheadctl: {}\nbulkheadd: {}\n", kVersion,
-                           asked.ok() ? node.agent_version() : "null");
+    cli.out << fmt::format("bulkheadctl: {}\nbulkheadd: {}\n", kVersion, asked.ok() ? node.agent_version() : "null");
   } else {
     cli.out << fmt::format("bulkheadctl {}\n", kVersion);
     cli.out << (asked.ok() ? fmt::format("bulkheadd {}\n", node.agent_version())

@@ -65,10 +65,11 @@ Status Engine::EnsureRoot(const std::string& event) {
   }
   BULKHEAD_RETURN_IF_ERROR(root.status());
   if (root_id_ != 0 && root->id != root_id_) {
-    parts_.events.Add(event, "",
-                      fmt::format("the top cgroup was removed by somebody else, and with it the cgroups of {} tasks and "
-                                  "every process in them: all made anew",
-                                  desired_.tasks.size()));
+    parts_.events.Add(
+        event, "",
+        fmt::format("the top cgroup was removed by somebody else, and with it the cgroups of {} tasks and "
+                    "every process in them: all made anew",
+                    desired_.tasks.size()));
   }
   root_id_ = root->id;
   const Status attached = parts_.maps.CheckAttached();

@@ -52,8 +52,7 @@ std::vector<FamilyDefinition> Node() {
   return {
       {"bulkhead_build_info", "What runs here; always 1.", MetricType::Gauge,
        [](const Snapshot& s, FamilyWriter& out) {
-         out.Add(
-             1, {{"version", kVersion}, {"node", s.node_id}, {"kernel", s.kernel}, {"cgroups", s.cgroup_mode}});
+         out.Add(1, {{"version", kVersion}, {"node", s.node_id}, {"kernel", s.kernel}, {"cgroups", s.cgroup_mode}});
        }},
       {"bulkhead_ready", "1: walls stand and the state is loaded.", MetricType::Gauge,
        [](const Snapshot& s, FamilyWriter& out) { out.Add(s.ready ? 1 : 0); }},
