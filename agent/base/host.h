@@ -14,8 +14,8 @@ Result<std::string> MachineId();  // /etc/machine-id; falls back to the host nam
 std::string HostName();
 std::string RandomId();  // 128 random bits, 32 hex digits
 
-std::string KernelRelease();  // as in uname -r; "unknown" should the kernel not say
-using KernelVersion = std::pair<int, int>;  // major, minor
+std::string KernelRelease();                                   // as in uname -r; "unknown" should the kernel not say
+using KernelVersion = std::pair<int, int>;                     // major, minor
 KernelVersion ParseKernelRelease(const std::string& release);  // "6.1.0-50-cloud-amd64" → 6.1; 0.0 for anything else
 
 Result<uint64_t> EffectiveCapabilities();                      // of this process, bit CAP_x for each

@@ -88,9 +88,9 @@ TEST(ParseConfig, MetricsStayOnThisHost) {
 TEST(ParseConfig, UnknownFieldsSuggestTheNearest) {
   EXPECT_EQ(ErrorOf("network:\n  basline: deny\n"),
             "c.yaml:2: network.basline: unknown field; did you mean \"baseline\"?");
-  EXPECT_EQ(
-      ErrorOf("quantum: 1"),
-      "c.yaml:1: quantum: unknown field; use one of node, paths, cgroup, network, usage, controller, listen, log, metrics");
+  EXPECT_EQ(ErrorOf("quantum: 1"),
+            "c.yaml:1: quantum: unknown field; use one of node, paths, cgroup, network, usage, controller, listen, "
+            "log, metrics");
 }
 
 TEST(ParseConfig, EverythingThatIsWrongIsReportedTogether) {
