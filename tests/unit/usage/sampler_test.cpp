@@ -43,6 +43,16 @@ class SamplerTest : public ::testing::Test {
     for (const auto& [path, reading] : kernel_) source_->Set(path, reading);
     ASSERT_THAT(sampler_->Tick(tasks), IsOk());
   }
+  // web was metered at 100 ns of CPU; its last reading, of 150 ns, comes while somebody holds the ledger's lock.
+  void RefuseFinal() {
+    Kernel("web").cpu_ns = 100;
+    Tick({Task("web")});
+    Kernel("web").cpu_ns = 150;
+    source_->Set(PathOf(TaskId{"acme", "web"}), Kernel("web"));
+    auto other = Database::Open(dir_ / "ledger.db");
+    BULKHEAD_TEST_ASSIGN(const Transaction lock, Transaction::Begin(**other));
+    EXPECT_THAT(sampler_->Final(Task("web")), StatusIs(StatusCode::kUnavailable, _));
+  }
   std::vector<UsageRecord> Records() { return ledger_->ReadAfter(0, 1'000'000).value(); }
   UsageRecord Newest() { return Records().back(); }
 
@@ -224,15 +234,7 @@ TEST_F(SamplerTest, AFinalThatCannotBeReadIsEstimated) {
 }
 
 TEST_F(SamplerTest, WhatTheLedgerRefusesIsInTheNextTick) {
-  Kernel("web").cpu_ns = 100;
-  Tick({Task("web")});
-  Kernel("web").cpu_ns = 150;
-  source_->Set(PathOf(TaskId{"acme", "web"}), Kernel("web"));
-  {
-    auto other = Database::Open(dir_ / "ledger.db");
-    BULKHEAD_TEST_ASSIGN(const Transaction lock, Transaction::Begin(**other));
-    EXPECT_THAT(sampler_->Final(Task("web")), StatusIs(StatusCode::kUnavailable, _));
-  }
+  RefuseFinal();
   EXPECT_EQ(Records().size(), 1u);
   source_->Vanish(PathOf(TaskId{"acme", "web"}));
   ASSERT_THAT(sampler_->Tick({}), IsOk());
@@ -241,15 +243,7 @@ TEST_F(SamplerTest, WhatTheLedgerRefusesIsInTheNextTick) {
 }
 
 TEST_F(SamplerTest, AFinalThatTheLedgerRefusesLeavesTheStreamToGoOn) {
-  Kernel("web").cpu_ns = 100;
-  Tick({Task("web")});
-  Kernel("web").cpu_ns = 150;
-  source_->Set(PathOf(TaskId{"acme", "web"}), Kernel("web"));
-  {
-    auto other = Database::Open(dir_ / "ledger.db");
-    BULKHEAD_TEST_ASSIGN(const Transaction lock, Transaction::Begin(**other));
-    EXPECT_THAT(sampler_->Final(Task("web")), StatusIs(StatusCode::kUnavailable, _));
-  }
+  RefuseFinal();
   ASSERT_NE(sampler_->Latest({"acme", "web"}), nullptr);
   EXPECT_EQ(sampler_->Latest({"acme", "web"})->counters.cpu_ns, 150u);
   ASSERT_THAT(sampler_->Recover(), IsOk());  // after a start that had a removal to finish first
