@@ -118,15 +118,21 @@ std::string WithoutValues(std::string_view line) {
 }
 
 // scheme://user:password@host
-std::string WithoutUserinfo(const std::string& line) {
-  const size_t scheme = line.find("://");
-  if (scheme == std::string::npos) return line;
-  const size_t begin = scheme + 3;
-  const size_t end = std::min(line.size(), line.find_first_of("/ \t\"'", begin));
-  const size_t sign = line.rfind('@', end);
-  const std::string rest = WithoutUserinfo(line.substr(end));
-  if (sign == std::string::npos || sign < begin) return line.substr(0, end) + rest;
-  return line.substr(0, begin) + std::string(kRemoved) + line.substr(sign, end - sign) + rest;
+std::string WithoutUserinfo(std::string_view line) {
+  std::string out;
+  for (size_t scheme = line.find("://"); scheme != std::string_view::npos; scheme = line.find("://")) {
+    const size_t begin = scheme + 3;
+    const size_t end = std::min(line.size(), line.find_first_of("/ \t\"'", begin));
+    std::string_view host = line.substr(begin, end - begin);
+    out += line.substr(0, begin);
+    if (const size_t sign = host.rfind('@'); sign != std::string_view::npos) {
+      out += kRemoved;
+      host.remove_prefix(sign);
+    }
+    out += host;
+    line.remove_prefix(end);
+  }
+  return out.append(line);
 }
 
 }  // namespace

@@ -162,6 +162,14 @@ TEST(CgroupFile, ThatListsProcessesOrOnlyTakesWritesIsNotWanted) {
     EXPECT_FALSE(CgroupFileWanted(name)) << name;
 }
 
+TEST(Redact, ALineMayBeAsLongAsAFile) {
+  std::string line;
+  for (int i = 0; i < 300'000; ++i) line += "a://b@c ";
+  const std::string clean = Redact(line);
+  EXPECT_EQ(clean.find("b@"), std::string::npos);
+  EXPECT_TRUE(clean.starts_with("a://(removed)@c a://(removed)@c "));
+}
+
 TEST(Redact, LeavesWhatIsNoSecret) {
   for (const char* text : {"", "\n", "max 100000\n", "key: /etc/bulkhead/key.pem", "a token was refused",
                            "-----BEGIN CERTIFICATE-----\nMIIB", "unix:///run/bulkhead/bulkheadd.sock and alice@example",
