@@ -11,9 +11,9 @@ H
       ;;
     test) cat <<'H'
 ./dev test [TIER...]
-Builds and runs every test tier that this machine can run: unit fuzz contract bpf kernel e2e. Names of tiers choose among
-them. By name only: vm builds packages, installs them in an emulated Debian guest and runs there what another kernel or
-systemd may answer otherwise; asan and tsan are unit and e2e once more under address+undefined and thread sanitizer.
+Builds and runs every test tier that this machine can run: unit fuzz contract bpf kernel e2e vm. Names of tiers choose
+among them. vm builds packages, installs them in an emulated Debian guest and runs there what another kernel or systemd may
+answer otherwise. By name only: asan and tsan, unit and e2e once more under address+undefined and thread sanitizer.
 A tier that cannot run here is named with its reason. The last line is "N passed, N failed[, N skipped]".
 Exits 0 only if nothing failed.
 H
