@@ -1,8 +1,11 @@
 #include "agent/kernel/libcgroup.h"
 
 #include <libcgroup.h>
+#include <mntent.h>
+#include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <memory>
 
 #include <fmt/format.h>
@@ -32,12 +35,31 @@ Result<CgroupHandle> NewHandle(const std::string& name, const std::vector<const 
   return group;
 }
 
+// libcgroup gives up on a mount without cgroup.controllers, such as a single file that a service manager binds into the
+// mount namespace of a unit, and keeps neither its name nor the errno. Empty: there is none.
+std::string MountThatIsNoCgroup() {
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> mounts(::setmntent("/proc/self/mounts", "re"), ::endmntent);
+  mntent entry;
+  char line[4096];
+  while (mounts && ::getmntent_r(mounts.get(), &entry, line, sizeof(line)) != nullptr) {
+    const std::string where = entry.mnt_dir;
+    if (entry.mnt_type == std::string("cgroup2") && ::access((where + "/cgroup.controllers").c_str(), R_OK) != 0)
+      return where;
+  }
+  return "";
+}
+
 }  // namespace
 
 Status InitLibcgroup() {
   static const int code = cgroup_init();
   static const int error = code == ECGOTHER ? cgroup_get_last_errno() : 0;
   if (error != 0) return Errno(error, "read the cgroup mount table");
+  if (const std::string where = code == ECGOTHER ? MountThatIsNoCgroup() : ""; !where.empty())
+    return FailedPrecondition(
+        fmt::format("read the cgroup mount table: the cgroup2 mount {} is no cgroup, and libcgroup stops "
+                    "at it: unmount it, or, where systemd makes it, set MemoryPressureWatch=off",
+                    where));
   return FromLibcgroup(code, "read the cgroup mount table");
 }
 

@@ -132,6 +132,11 @@ class BadStart(NodeTest):
         self.node.wrap = ["unshare", "-m", "sh", "-c", "umount -l %s && exec \"$@\"" % harness.cgroups.UNIFIED, "sh"]
         self.assert_refuses("cgroup2")
 
+    def test_cgroup2_mount_that_is_no_cgroup(self):
+        file = "%s/%s/memory.pressure" % (harness.cgroups.UNIFIED, self.node.root)
+        self.node.wrap = ["unshare", "-m", "sh", "-c", "mount --bind %s %s && exec \"$@\"" % (file, file), "sh"]
+        self.assert_refuses(file, "is no cgroup")
+
     def test_no_bpffs(self):
         subprocess.run(["umount", self.node.bpffs], check=True)
         self.addCleanup(subprocess.run, ["mount", "-t", "bpf", "bpf", self.node.bpffs], check=True)
