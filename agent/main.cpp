@@ -19,6 +19,7 @@
 #include "agent/engine/engine.h"
 #include "agent/kernel/bpf_policy.h"
 #include "agent/kernel/checkup.h"
+#include "agent/kernel/disks.h"
 #include "agent/kernel/kernel_usage.h"
 #include "agent/kernel/libcgroup_tree.h"
 #include "agent/kernel/loopback_peer.h"
@@ -55,6 +56,10 @@ Status RunAgent(const Flags& flags, const v1::Config& config) {
   BULKHEAD_ASSIGN(const std::string boot_id, BootId());
   BULKHEAD_ASSIGN(const Baseline baseline, ParseBaseline(config.network().baseline()));
   BULKHEAD_ASSIGN(const std::string machine_id, MachineId());
+  const uint64_t memory_bytes = HostMemory();
+  if (config.reserve().memory() > memory_bytes)
+    return InvalidArgument(fmt::format("reserve.memory: {} bytes, but this host has {}", config.reserve().memory(),
+                                       memory_bytes));
   BULKHEAD_ASSIGN(const auto tree, LibcgroupTree::Create(config.cgroup().root()));
   const NodeFacts facts{.node_id = config.node().id().empty() ? machine_id : config.node().id(),
                         .boot_id = boot_id,
@@ -83,8 +88,14 @@ Status RunAgent(const Flags& flags, const v1::Config& config) {
   ControllerLink controller(facts, *ledger, *loop);
   std::unique_ptr<Meter> meter;
   bool ready = false;
-  Engine engine({.tree = *tree, .maps = *maps, .store = *store, .clock = clock, .events = events}, baseline,
-                [&](const LiveTask& task) { return meter->Final(task); });
+  Engine engine({.tree = *tree,
+                 .maps = *maps,
+                 .store = *store,
+                 .clock = clock,
+                 .events = events,
+                 .disk_under = [](const std::string& path) { return DiskUnder(path); }},
+                baseline, [&](const LiveTask& task) { return meter->Final(task); });
+  engine.SetGuaranteed(memory_bytes, config.reserve().memory());
   meter = std::make_unique<Meter>(Meter::Parts{
       .engine = engine, .sampler = sampler, .tenants = tenants, .events = events, .clock = clock, .recorded = [&] {
         controller.Wake();

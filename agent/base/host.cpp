@@ -54,6 +54,10 @@ KernelVersion ParseKernelRelease(const std::string& release) {
   return version;
 }
 
+uint64_t HostMemory() {
+  return static_cast<uint64_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+}
+
 Result<uint64_t> EffectiveCapabilities() {
   BULKHEAD_ASSIGN(const std::string status, ReadFile("/proc/self/status"));
   const size_t at = status.find("CapEff:");

@@ -18,6 +18,7 @@ std::string KernelRelease();                                   // as in uname -r
 using KernelVersion = std::pair<int, int>;                     // major, minor
 KernelVersion ParseKernelRelease(const std::string& release);  // "6.1.0-50-cloud-amd64" → 6.1; 0.0 for anything else
 
+uint64_t HostMemory();                                         // bytes
 Result<uint64_t> EffectiveCapabilities();                      // of this process, bit CAP_x for each
 Status CheckWritable(const std::string& directory);            // by making a file there that never gets a name
 Result<uint64_t> DiskAvailable(const std::string& directory);  // bytes that this process may still take

@@ -43,6 +43,8 @@ Cell OutcomeCell(const v1::ApplyResult& result, bool dry_run) {
       return {"unchanged", Color::kDim};
     case v1::APPLY_OUTCOME_DELETED:
       return {text("deleted", "would be deleted"), Color::kWarn};
+    case v1::APPLY_OUTCOME_PENDING:
+      return {fmt::format("pending: {}", result.error()), Color::kWarn};
     default:
       return {fmt::format("refused: {}", result.error()), Color::kBad};
   }
@@ -50,7 +52,7 @@ Cell OutcomeCell(const v1::ApplyResult& result, bool dry_run) {
 
 bool Refused(const v1::ApplyResponse& response) {
   for (const v1::ApplyResult& result : response.results())
-    if (result.outcome() == v1::APPLY_OUTCOME_REFUSED) return true;
+    if (result.outcome() == v1::APPLY_OUTCOME_REFUSED || result.outcome() == v1::APPLY_OUTCOME_PENDING) return true;
   return false;
 }
 

@@ -1,10 +1,12 @@
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <memory>
 
 #include <fmt/format.h>
 
 #include "agent/cli/client.h"
+#include "agent/cli/limit_text.h"
 #include "agent/cli/output.h"
 #include "agent/manifest/manifest.h"
 
@@ -21,7 +23,7 @@ struct Arguments {
 void Section(const Cli& cli, const std::string& title) { cli.out << Paint(title, Color::kDim, cli.color) << "\n"; }
 
 void Line(const Cli& cli, const std::string& title, const std::string& text) {
-  cli.out << fmt::format("  {:<14}{}\n", title, text);
+  cli.out << fmt::format("  {:<18}{}\n", title, text);
 }
 
 void WriteSpec(const Cli& cli, const v1::Object& object) {
@@ -30,16 +32,30 @@ void WriteSpec(const Cli& cli, const v1::Object& object) {
   for (std::string line; std::getline(lines, line);) cli.out << "  " << line << "\n";
 }
 
+// Bounds of the levels above that are narrower than the object's own.
+void WriteOverall(const Cli& cli, const v1::ObjectStatus& status) {
+  const auto own = LimitLines(status.effective_limits());
+  for (const auto& line : LimitLines(status.overall_limits())) {
+    if (std::find(own.begin(), own.end(), line) != own.end()) continue;
+    const std::string& name = line.first;
+    const auto decided = std::find_if(status.decided_by().begin(), status.decided_by().end(), [&](const auto& entry) {
+      return entry.first == name || entry.first.starts_with(name + " of ");
+    });
+    if (decided != status.decided_by().end())
+      Line(cli, name, fmt::format("in the end {}, the {}'s", line.second, decided->second));
+  }
+}
+
 void WriteStatus(const Cli& cli, const v1::ObjectStatus& status) {
   Section(cli, "As the kernel has it");
   const Cell walls = EnforcementCell(status.enforcement());
   Line(cli, "walls", Paint(walls.text, walls.color, cli.color));
   for (const std::string& reason : status.reasons()) Line(cli, "", "- " + reason);
-  const v1::Limits& limits = status.effective_limits();
-  Line(cli, "cpu.max", CpuMax(limits).value_or("none"));
-  Line(cli, "cpu.weight", limits.cpu().has_weight() ? fmt::format("{}", limits.cpu().weight()) : "100 (default)");
-  Line(cli, "memory.max", MemoryMax(limits).value_or("none"));
-  Line(cli, "pids.max", PidsMax(limits).value_or("none"));
+  const auto limits = LimitLines(status.effective_limits());
+  for (const auto& [name, value] : limits) Line(cli, name, value);
+  if (limits.empty()) Line(cli, "limits", "none");
+  WriteOverall(cli, status);
+  for (const v1::OverCommit& commit : status.over_commits()) Line(cli, "over-committed", OverText(commit));
   Line(cli, "cgroup", fmt::format("{}, {}", status.cgroup_id(), status.populated() ? "processes run" : "empty"));
   if (!status.uid().empty()) Line(cli, "uid", status.uid());
 }

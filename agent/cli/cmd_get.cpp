@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "agent/cli/client.h"
+#include "agent/cli/limit_text.h"
 #include "agent/cli/output.h"
 
 namespace bulkhead::cli {
@@ -33,6 +34,12 @@ std::string Join(const Names& names) {
   return text.empty() ? "-" : text;
 }
 
+std::string OverTexts(const v1::ObjectStatus& status) {
+  std::vector<std::string> texts;
+  for (const v1::OverCommit& commit : status.over_commits()) texts.push_back(OverText(commit));
+  return Join(texts);
+}
+
 Result<int> GetTenants(const Cli& cli, Client& client, const Arguments& arguments) {
   v1::ListTenantsResponse all;
   if (!arguments.name.empty()) {
@@ -46,12 +53,13 @@ Result<int> GetTenants(const Cli& cli, Client& client, const Arguments& argument
                          [&](v1::ListTenantsResponse& page) { all.mutable_tenants()->MergeFrom(page.tenants()); }));
     if (WriteMessage(cli, all)) return kDone;
   }
-  Table table({{"TENANT"}, {"WALLS"}, {"CPU"}, {"MEMORY"}, {"PIDS"}, {"LABELS", false, true}, {"WHY", false, true}});
+  Table table({{"TENANT"}, {"WALLS"}, {"CPU"}, {"MEMORY"}, {"PIDS"}, {"OVER", false, true}, {"LABELS", false, true}, {"WHY", false, true}});
   for (const auto& entry : all.tenants()) {
     const v1::Limits& limits = entry.tenant().limits();
     table.Add({entry.tenant().name(), EnforcementCell(entry.status().enforcement()), CpuMax(limits).value_or("-"),
                OfLimit(Bytes(entry.usage().memory_bytes()), MemoryMax(limits)),
-               OfLimit(Count(entry.usage().pids()), PidsMax(limits)), LabelsText(entry.tenant().labels()),
+               OfLimit(Count(entry.usage().pids()), PidsMax(limits)), OverTexts(entry.status()),
+               LabelsText(entry.tenant().labels()),
                Join(entry.status().reasons())});
   }
   WriteTable(cli, table);

@@ -43,7 +43,7 @@ Status ApplyTask(Client& client, const v1::Task& task) {
   v1::ApplyResponse response;
   BULKHEAD_RETURN_IF_ERROR(client.Call(&Stub::Apply, request, response));
   for (const v1::ApplyResult& result : response.results())
-    if (result.outcome() == v1::APPLY_OUTCOME_REFUSED)
+    if (result.outcome() == v1::APPLY_OUTCOME_REFUSED || result.outcome() == v1::APPLY_OUTCOME_PENDING)
       return MakeStatus(StatusCode::kFailedPrecondition,
                         fmt::format("{} {}: {}", result.kind(), result.name(), result.error()));
   return Ok();

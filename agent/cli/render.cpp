@@ -121,6 +121,8 @@ Cell EnforcementCell(v1::Enforcement enforcement) {
   switch (enforcement) {
     case v1::ENFORCEMENT_ENFORCED:
       return {"enforced", Color::kGood};
+    case v1::ENFORCEMENT_PENDING:
+      return {"pending", Color::kWarn};
     case v1::ENFORCEMENT_DEGRADED:
       return {"degraded", Color::kWarn};
     case v1::ENFORCEMENT_FAILED:

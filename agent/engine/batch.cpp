@@ -146,6 +146,14 @@ void Batch::Wait(Item& item, const std::string& what_for) {
   item.waits = true;
 }
 
+// The rest of the object is as wanted.
+void Batch::WaitForMemory(Item& item, const Journal& journal) {
+  if (journal.shrinking.empty()) return;
+  item.error = Unavailable(
+      fmt::format("the old limit stays until what is in use fits, which the agent goes on with: {}", journal.shrinking));
+  item.waits = true;
+}
+
 void Batch::Enact(const Item& item) {
   Assign(space_.desired, item.key, item.want);
   if (item.key.kind != "task") return;
@@ -190,6 +198,7 @@ void Batch::NarrowTenants() {
     }
     if (status.ok()) {
       item->journal.done.insert(item->journal.done.end(), narrowed.done.begin(), narrowed.done.end());
+      WaitForMemory(*item, narrowed);
       continue;
     }
     if (const Status undone = space_.executor.Undo(item->journal); !undone.ok())
@@ -239,7 +248,10 @@ void Batch::ApplyTasks() {
     if (Skip(*item)) continue;
     Enact(*item);
     const Status status = Enforce(space_, {.tasks = {TaskOf(item->key)}}, item->journal);
-    if (status.ok()) continue;
+    if (status.ok()) {
+      WaitForMemory(*item, item->journal);
+      continue;
+    }
     Revert(*item);
     Refuse(*item, status);
   }
@@ -297,7 +309,7 @@ std::vector<ObjectResult> Batch::Results() const {
   for (const Item& item : items_) {
     ObjectResult result{item.key.kind, item.key.name, Outcome::kUnchanged, item.error, item.waits, item.journal.done};
     if (!item.error.ok())
-      result.outcome = Outcome::kRefused;
+      result.outcome = item.want && item.waits ? Outcome::kPending : Outcome::kRefused;
     else if (!item.want)
       result.outcome = Outcome::kDeleted;
     else if (!item.before)

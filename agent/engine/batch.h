@@ -19,14 +19,14 @@
 
 namespace bulkhead {
 
-enum class Outcome { kCreated, kChanged, kUnchanged, kRefused, kDeleted };
+enum class Outcome { kCreated, kChanged, kUnchanged, kRefused, kPending, kDeleted };
 
 struct ObjectResult {
   std::string kind;  // "tenant", "task", "policy"
   std::string name;
   Outcome outcome = Outcome::kUnchanged;
-  Status error;                    // with kRefused
-  bool waits = false;              // with kRefused: a removal that has begun and goes on by itself, later
+  Status error;                    // with kRefused and kPending
+  bool waits = false;              // a removal that has begun, or a limit that is to come: goes on by itself, later
   std::vector<std::string> steps;  // done, or to be done
 };
 
@@ -88,6 +88,7 @@ class Batch {
   bool Skip(Item& item);
   void Refuse(Item& item, const Status& error);
   void Wait(Item& item, const std::string& what_for);
+  void WaitForMemory(Item& item, const Journal& journal);
   void Enact(const Item& item);  // in desired state
   void Revert(Item& item);
 

@@ -10,12 +10,11 @@ Engine::Engine(Parts parts, Baseline baseline, BeforeRemove before_remove)
     : parts_(parts), baseline_(baseline), before_remove_(std::move(before_remove)), policies_(baseline) {}
 
 Executor Engine::MakeExecutor() {
-  return {parts_.tree,
-          parts_.maps,
-          have_,
-          Executor::Mode::kPerform,
-          [this](const CgroupPath& path) { return SampleBeforeRemove(path); },
-          &stats_.steps};
+  Executor executor(parts_.tree, parts_.maps, have_, Executor::Mode::kPerform,
+                    [this](const CgroupPath& path) { return SampleBeforeRemove(path); }, &stats_.steps);
+  executor.AskBeforeReclaim(
+      [this](const CgroupPath& path, uint64_t limit, uint64_t in_use) { return MayReclaim(path, limit, in_use); });
+  return executor;
 }
 
 Workspace Engine::SpaceOf(const HostFacts& host, Executor& executor) {
@@ -47,9 +46,9 @@ Result<std::vector<std::string>> Engine::Delete(const std::string& kind, const s
 Result<std::vector<AttachOutcome>> Engine::Attach(const TaskId& task, const std::vector<int>& pids) {
   const auto spec = desired_.tasks.find(task);
   if (spec == desired_.tasks.end()) return NotFound(fmt::format("there is no task {}", task.ToString()));
-  // No process enters before all of the walls stand.
+  // No process enters before all of the walls stand that this host can make.
   const ObjectState state = StateOf(task);
-  if (state.enforcement != Enforcement::kEnforced)
+  if (state.walls_missing)
     return FailedPrecondition(fmt::format("task {} is not enforced: {}", task.ToString(),
                                           state.reasons.empty() ? "unknown" : state.reasons.front()));
   std::vector<AttachOutcome> outcomes;

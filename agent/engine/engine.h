@@ -23,18 +23,21 @@
 #include "agent/engine/batch.h"
 #include "agent/engine/event_log.h"
 #include "agent/engine/executor.h"
+#include "agent/engine/observe.h"
 #include "agent/engine/policy_cache.h"
 #include "agent/engine/state_store.h"
 #include "agent/engine/stats.h"
 #include "agent/kernel/cgroup_tree.h"
 #include "agent/kernel/policy_maps.h"
+#include "agent/model/limit_levels.h"
 #include "agent/model/specs.h"
 #include "agent/model/usage.h"
 #include "agent/plan/step.h"
 
 namespace bulkhead {
 
-enum class Enforcement { kEnforced, kDegraded, kFailed };
+// kPending: a limit is to come and an older, wider one stands until then.
+enum class Enforcement { kEnforced, kPending, kDegraded, kFailed };
 struct ApplyOptions {
   bool validate_only = false;
   bool prune = false;
@@ -47,7 +50,11 @@ struct ApplyOptions {
 struct ObjectState {
   Enforcement enforcement = Enforcement::kEnforced;
   std::vector<std::string> reasons;
+  // Something that this host can enforce is missing. Without it DEGRADED means: all that this host can.
+  bool walls_missing = false;
   Limits effective_limits;
+  OverallLimits overall;              // with those of the levels above
+  std::vector<OverCommit> over_commits;  // tenants
   uint64_t cgroup_id = 0;
   bool populated = false;
   std::string uid;  // tasks
@@ -74,6 +81,7 @@ class Engine {
     StateStore& store;
     const Clock& clock;
     EventLog& events;
+    std::function<Result<DiskId>(const std::string& path)> disk_under;  // DiskUnder, kernel/disks.h
   };
   // Called with a task whose processes are gone and whose cgroup and counters are still there: the last sample. The
   // cgroup goes only after an Ok.
@@ -95,6 +103,13 @@ class Engine {
   void Reconcile();
   // Goes on with removals that wait. For a timer that is faster than Reconcile's; nothing to do is nothing done.
   void ContinueRemovals() { (void)FinishRemovals(); }  // a kernel that cannot be read is said by Reconcile
+
+  // Memory of this host that guarantees may be given from: bytes in all, and what of them is kept for the host itself.
+  // Without it every guarantee is taken.
+  void SetGuaranteed(uint64_t memory_bytes, uint64_t reserved_bytes) {
+    memory_bytes_ = memory_bytes;
+    reserved_bytes_ = reserved_bytes;
+  }
 
   // Looks at the top cgroup only, and reconciles at once when it is gone or another one, which has no wall yet. For a
   // timer that ticks several times a second.
@@ -125,16 +140,22 @@ class Engine {
     std::vector<ObjectResult> With(const std::vector<ObjectResult>& done) const;  // all, in the request's order
   };
   HeldBack HoldBack(std::vector<ObjectSpec>& objects, std::vector<ObjectKey>& removals) const;
-  Result<DesiredState> Validate(const std::vector<ObjectSpec>& objects, const std::vector<ObjectKey>& removals) const;
+  Result<Disks> FindDisks(const std::vector<ObjectSpec>& objects) const;
+  void FindDisksAgain();
+  Asked AskedIn(const DesiredState& desired) const;
+  Result<DesiredState> Validate(const std::vector<ObjectSpec>& objects, const std::vector<ObjectKey>& removals,
+                                const Disks& disks) const;
   Result<PolicyCache> CompileAhead(const std::vector<ObjectSpec>& objects, const std::vector<ObjectKey>& removals,
                                    const DesiredState& target) const;
   std::vector<ObjectKey> AllBut(const std::vector<ObjectSpec>& objects) const;
   Status CheckNoStrangers(const TenantId& tenant, const DesiredState& target) const;
-  Status Refresh(const std::vector<ObjectSpec>& objects, const std::vector<ObjectKey>& removals);
+  Status Refresh(const std::vector<ObjectSpec>& objects, const std::vector<ObjectKey>& removals,
+                 const DesiredState& target);
   void Settle(const std::vector<StateChange>& changes);
   void Report(const std::vector<ObjectResult>& results);
   void NoteManifests(const std::vector<ObjectResult>& results, bool manifests);
 
+  Status LookAgain();
   Status EnsureRoot(const std::string& event);
   Status FinishRemovals();
   void EnforceAll(const std::string& event);
@@ -144,8 +165,15 @@ class Engine {
   Status SampleBeforeRemove(const CgroupPath& path);
 
   std::vector<CgroupPath> Strangers() const;  // cgroups that no desired object knows
-  void JudgeLimits(const Limits& wanted, const Limits& held, ObjectState& state) const;
-  ObjectState StateOfCgroup(const ObjectKey& key, const CgroupPath& path, const Limits& wanted) const;
+  ObjectState StateOfCgroup(const ObjectKey& key, const CgroupPath& path) const;
+  Limits EffectiveAt(const CgroupPath& path) const;
+  OverallLimits OverallAt(const CgroupPath& path, const Limits& held) const;
+  bool MayReclaim(const CgroupPath& path, uint64_t limit, uint64_t in_use);
+  void ForgetShrinks();
+  bool JudgeShrink(const CgroupPath& path, const LimitId& id, const std::optional<LimitValue>& held,
+                   ObjectState& state) const;
+  void JudgeProtection(const CgroupPath& path, const Limits& effective, ObjectState& state) const;
+  void JudgeLimits(const CgroupPath& path, const Limits& effective, const Limits& held, ObjectState& state) const;
 
   Parts parts_;
   Baseline baseline_;
@@ -158,8 +186,20 @@ class Engine {
   // What the kernel held when last looked at, and what was done to it since. Tables of the data plane have no other
   // writer; cgroups are read anew for every change.
   Observed have_;
-  bool have_is_stale_ = true;  // something failed half-way: look at everything again
+  bool have_is_stale_ = true;                    // something failed half-way: look at everything again
+  Disks disks_;                                  // under the paths of all desired specs
+  std::map<std::string, std::string> diskless_;  // path → why none was found there
+  struct Shrink {
+    uint64_t limit = 0;   // that is to come
+    uint64_t in_use = 0;  // when last looked at
+    BootTime since{};
+  };
+  std::map<CgroupPath, Shrink> shrinks_;
+  uint64_t memory_bytes_ = UINT64_MAX;
+  uint64_t reserved_bytes_ = 0;
   uint64_t root_id_ = 0;
+  Limits top_limits_;  // of the top cgroup, which are somebody else's
+  uint64_t ticks_ = 0;
 
   std::map<ObjectKey, std::string> removing_;  // removals that have begun, and what they wait for
   std::map<ObjectKey, std::string> failures_;  // of the last repair, by object; kind "node" for the node

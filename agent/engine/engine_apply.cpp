@@ -21,10 +21,12 @@ Result<std::vector<ObjectResult>> Engine::RunBatch(std::vector<ObjectSpec> objec
                                                    bool manifests) {
   BULKHEAD_RETURN_IF_ERROR(FinishRemovals());
   const HeldBack held = HoldBack(objects, removals);
-  BULKHEAD_ASSIGN(const DesiredState target, Validate(objects, removals));
+  BULKHEAD_ASSIGN(Disks disks, FindDisks(objects));
+  BULKHEAD_ASSIGN(const DesiredState target, Validate(objects, removals, disks));
+  disks_ = std::move(disks);
   BULKHEAD_ASSIGN(PolicyCache policies, CompileAhead(objects, removals, target));
-  BULKHEAD_RETURN_IF_ERROR(Refresh(objects, removals));
-  const HostFacts host = FactsOf(parts_.tree, parts_.maps);
+  BULKHEAD_RETURN_IF_ERROR(Refresh(objects, removals, target));
+  const HostFacts host = FactsOf(parts_.tree, parts_.maps, disks_);
   Executor executor = MakeExecutor();
   Batch batch(SpaceOf(host, executor), objects, removals);
   std::vector<StateChange> intent = unsaved_;  // older, so first
@@ -33,6 +35,7 @@ Result<std::vector<ObjectResult>> Engine::RunBatch(std::vector<ObjectSpec> objec
   unsaved_.clear();
   policies_ = std::move(policies);
   batch.Run();
+  ForgetShrinks();
   Settle(batch.Settlement());
   const std::vector<ObjectResult> done = batch.Results();
   Report(done);
@@ -44,13 +47,14 @@ Result<std::vector<ObjectResult>> Engine::RunBatch(std::vector<ObjectSpec> objec
 // As RunBatch, on copies.
 Result<std::vector<ObjectResult>> Engine::Simulate(std::vector<ObjectSpec> objects, std::vector<ObjectKey> removals) {
   const HeldBack held = HoldBack(objects, removals);
-  BULKHEAD_ASSIGN(const DesiredState target, Validate(objects, removals));
+  BULKHEAD_ASSIGN(const Disks disks, FindDisks(objects));
+  BULKHEAD_ASSIGN(const DesiredState target, Validate(objects, removals, disks));
   BULKHEAD_ASSIGN(PolicyCache policies, CompileAhead(objects, removals, target));
-  BULKHEAD_RETURN_IF_ERROR(Refresh(objects, removals));
+  BULKHEAD_RETURN_IF_ERROR(Refresh(objects, removals, target));
   DesiredState desired = desired_;
   std::map<TaskId, std::string> uids = uids_;
   Observed have = have_;
-  const HostFacts host = FactsOf(parts_.tree, parts_.maps);
+  const HostFacts host = FactsOf(parts_.tree, parts_.maps, disks);
   Executor executor(parts_.tree, parts_.maps, have, Executor::Mode::kSimulate, nullptr);
   Batch batch({desired, uids, have, policies, host, executor}, objects, removals);
   batch.Run();
@@ -70,12 +74,15 @@ std::vector<ObjectKey> Engine::AllBut(const std::vector<ObjectSpec>& objects) co
   return others;
 }
 
-Result<DesiredState> Engine::Validate(const std::vector<ObjectSpec>& objects,
-                                      const std::vector<ObjectKey>& removals) const {
+Result<DesiredState> Engine::Validate(const std::vector<ObjectSpec>& objects, const std::vector<ObjectKey>& removals,
+                                      const Disks& disks) const {
   DesiredState target = desired_;
   for (const ObjectSpec& object : objects) Assign(target, KeyOf(object), object);
   for (const ObjectKey& key : removals) Assign(target, key, std::nullopt);
-  const ValidationHost host{[this](LimitKind kind) { return parts_.tree.Unsupported(kind); }, parts_.maps.MaxTasks()};
+  const ValidationHost host{[this](const CgroupPath& path, const LimitId& id, const Limits& with) {
+                              return parts_.tree.Supports(path, id, with).why;
+                            },
+                            disks, parts_.maps.MaxTasks(), memory_bytes_, reserved_bytes_};
   BULKHEAD_RETURN_IF_ERROR(ValidateObjects(objects, target, host));
   if (removals.empty()) return target;
   DesiredState settled = target;  // as it will be when what goes is gone
@@ -125,7 +132,8 @@ Result<PolicyCache> Engine::CompileAhead(const std::vector<ObjectSpec>& objects,
   return cache;
 }
 
-Status Engine::Refresh(const std::vector<ObjectSpec>& objects, const std::vector<ObjectKey>& removals) {
+Status Engine::Refresh(const std::vector<ObjectSpec>& objects, const std::vector<ObjectKey>& removals,
+                       const DesiredState& target) {
   if (have_is_stale_) {
     BULKHEAD_ASSIGN(have_, ObserveAll(parts_.tree, parts_.maps));
     have_is_stale_ = false;
@@ -139,7 +147,7 @@ Status Engine::Refresh(const std::vector<ObjectSpec>& objects, const std::vector
   };
   for (const ObjectSpec& object : objects) add(KeyOf(object));
   for (const ObjectKey& key : removals) add(key);
-  return ObserveCgroups(parts_.tree, {paths.begin(), paths.end()}, have_);
+  return ObserveCgroups(parts_.tree, {paths.begin(), paths.end()}, AskedIn(target), have_);
 }
 
 // The kernel has changed already: what the store does not take now it is given again at every tick.
@@ -154,17 +162,19 @@ void Engine::Report(const std::vector<ObjectResult>& results) {
   static const std::map<Outcome, const char*> types = {{Outcome::kCreated, "created"},
                                                        {Outcome::kChanged, "changed"},
                                                        {Outcome::kDeleted, "deleted"},
+                                                       {Outcome::kPending, "pending"},
                                                        {Outcome::kRefused, "refused"}};
   for (const ObjectResult& result : results) {
     const auto type = types.find(result.outcome);
     NoteRemoval(result);
-    if (type == types.end() || result.waits) continue;
+    const bool pending = result.outcome == Outcome::kPending;
+    if (type == types.end() || (result.waits && !pending)) continue;
     if (result.outcome == Outcome::kRefused)
       have_is_stale_ = true;
     else
       failures_.erase({result.kind, result.name});
     parts_.events.Add(type->second, result.name,
-                      result.outcome == Outcome::kRefused
+                      result.outcome == Outcome::kRefused || pending
                           ? fmt::format("{}: {}", result.kind, Message(result.error))
                           : fmt::format("{}, {} steps", result.kind, result.steps.size()));
   }

@@ -1,4 +1,5 @@
 // Recover and Reconcile: the same repair, once after a start and then at every tick.
+#include <functional>
 #include <utility>
 
 #include <fmt/format.h>
@@ -8,6 +9,11 @@
 #include "agent/engine/observe.h"
 
 namespace bulkhead {
+namespace {
+
+constexpr uint64_t kWholeEvery = 12;  // a minute, at a tick of 5 s
+
+}  // namespace
 
 Status Engine::Recover() {
   BULKHEAD_ASSIGN(StateStore::Loaded loaded, parts_.store.Load());
@@ -23,7 +29,8 @@ Status Engine::Recover() {
                                   parts_.store.set_aside()));
   const Status root = EnsureRoot("recovered");
   SetFailure({"node", "network"}, root);
-  const Status read = Refresh({}, {});
+  FindDisksAgain();
+  const Status read = Refresh({}, {}, desired_);
   SetFailure({"node", "kernel"}, read);
   if (!read.ok()) return Ok();  // reported; the next tick tries again
   BULKHEAD_RETURN_IF_ERROR(FinishRemovals());
@@ -42,12 +49,25 @@ void Engine::Reconcile() {
   const Timed timed(parts_.clock, stats_.reconcile);
   const Status root = EnsureRoot("repaired");
   SetFailure({"node", "network"}, root);
-  have_is_stale_ = true;
-  Status read = Refresh({}, {});
+  FindDisksAgain();
+  Status read = LookAgain();
   if (read.ok()) read = FinishRemovals();
   SetFailure({"node", "kernel"}, read);
   if (!unsaved_.empty()) Settle({});
   if (read.ok()) EnforceAll("repaired");
+}
+
+// Limits that nobody asked for are looked at now and then: one cgroup in kWholeEvery at each tick.
+Status Engine::LookAgain() {
+  if (have_is_stale_) return Refresh({}, {}, desired_);
+  ++ticks_;
+  const auto whole = [this](const CgroupPath& path) {
+    return (std::hash<std::string>()(path.value) + ticks_) % kWholeEvery == 0;
+  };
+  auto again = ObserveAgain(parts_.tree, parts_.maps, have_, AskedIn(desired_), whole);
+  have_is_stale_ = !again.ok();
+  BULKHEAD_ASSIGN(have_, std::move(again));
+  return Ok();
 }
 
 void Engine::WatchRoot() {
@@ -81,7 +101,7 @@ Status Engine::EnsureRoot(const std::string& event) {
 
 // Each object by itself: one that cannot be enforced does not keep the others from it.
 void Engine::EnforceAll(const std::string& event) {
-  const HostFacts host = FactsOf(parts_.tree, parts_.maps);
+  const HostFacts host = FactsOf(parts_.tree, parts_.maps, disks_);
   Executor executor = MakeExecutor();
   const Workspace space = SpaceOf(host, executor);
   const auto all = PlanFor(space, {.everything = true});
@@ -95,7 +115,10 @@ void Engine::EnforceAll(const std::string& event) {
     for (const auto& [id, tenant] : desired_.tenants) EnforceOne(space, {"tenant", id.name}, {.tenants = {id}}, event);
     EnforceOne(space, {"node", "leftovers"}, {.leftovers = true}, event);
   }
+  ForgetShrinks();
   policies_.DropUnused();
+  const auto top = parts_.tree.ReadLimits(CgroupPath{});
+  top_limits_ = top.ok() ? *top : Limits{};
 }
 
 void Engine::EnforceOne(const Workspace& space, const ObjectKey& key, const PlanScope& scope,

@@ -12,8 +12,8 @@ Status Engine::FinishRemovals() {
   if (removing_.empty()) return Ok();
   std::vector<ObjectKey> removing;
   for (const auto& [key, reason] : removing_) removing.push_back(key);
-  BULKHEAD_RETURN_IF_ERROR(Refresh({}, removing));
-  const HostFacts host = FactsOf(parts_.tree, parts_.maps);
+  BULKHEAD_RETURN_IF_ERROR(Refresh({}, removing, desired_));
+  const HostFacts host = FactsOf(parts_.tree, parts_.maps, disks_);
   Executor executor = MakeExecutor();
   Batch batch = Batch::Finishing(SpaceOf(host, executor), removing);
   batch.Run();
@@ -25,7 +25,7 @@ Status Engine::FinishRemovals() {
 // One event when a removal begins to wait, and for each new reason; not one per tick.
 void Engine::NoteRemoval(const ObjectResult& result) {
   const ObjectKey key{result.kind, result.name};
-  if (!result.waits) {
+  if (!result.waits || result.outcome == Outcome::kPending) {
     removing_.erase(key);
     return;
   }

@@ -17,8 +17,22 @@ CgroupPath TenantOf(const CgroupPath& task) { return {task.value.substr(0, task.
 Status Executor::Run(const std::vector<Step>& steps, Journal& journal) {
   journal.hold = Journal::Hold::kNone;
   for (const Step& step : steps) {
+    if (const auto* limit = std::get_if<SetLimit>(&step)) {
+      const auto room = HasRoom(*limit, journal);
+      if (!room.ok()) return Annotate(room.status(), ToString(step));
+      if (!*room) continue;
+    }
     const std::vector<Step> inverse = InverseOf(step);
     const Status status = Attempt(step, journal);
+    if (IsRefusedShrink(step, status)) {
+      const auto& limit = std::get<SetLimit>(step);
+      const auto in_use = tree_.MemoryInUse(limit.path);
+      if (in_use.ok() && *in_use > limit.value->number()) {
+        if (may_reclaim_) (void)may_reclaim_(limit.path, limit.value->number(), *in_use);
+        (void)WaitsFor(limit, *in_use, journal);
+        continue;
+      }
+    }
     if (!status.ok() && std::holds_alternative<RetirePolicy>(step)) {
       log::Warning("policy stays installed until the next tick", {{"step", ToString(step)}, {"error", status}});
       continue;
@@ -44,6 +58,9 @@ Status Executor::Attempt(const Step& step, Journal& journal) {
     }
   }
   const Status status = Do(step);
+  if (const auto* limit = std::get_if<SetLimit>(&step);
+      limit != nullptr && status.ok() && limit->id.kind == LimitKind::kMemoryMax)
+    return Unpress(limit->path);
   if (std::holds_alternative<KillCgroup>(step) && status.code() == StatusCode::kDeadlineExceeded)
     journal.hold = Journal::Hold::kDying;
   return status;
@@ -97,7 +114,6 @@ Status Executor::Do(const Step& step) {
     BULKHEAD_ASSIGN(new_cgroup_id, performed);
   } else {
     ++next_simulated_id_;
-    if (auto* limit = std::get_if<SetLimit>(&done)) limit->value = tree_.Effective(limit->kind, limit->value);
   }
   have_.Apply(done, new_cgroup_id);
   return Ok();
@@ -119,7 +135,7 @@ Result<uint64_t> Executor::DoOnKernel(Step& step) {
                             return Ok();
                           },
                           [&](SetLimit& s) -> Status {
-                            BULKHEAD_ASSIGN(s.value, tree_.SetLimit(s.path, s.kind, s.value));
+                            BULKHEAD_ASSIGN(s.value, tree_.SetLimit(s.path, s.id, s.value));
                             return Ok();
                           },
                           [&](const InstallPolicy& s) { return maps_.InstallPolicy(s.policy_id, *s.policy); },
@@ -168,7 +184,7 @@ std::vector<Step> Executor::InverseOf(const Step& step) const {
   };
   return std::visit(Overload{[](const CreateCgroup& s) -> std::vector<Step> { return {RemoveCgroup{s.path}}; },
                              [](const SetLimit& s) -> std::vector<Step> {
-                               return {SetLimit{s.path, s.kind, s.previous, s.value}};
+                               return {SetLimit{s.path, s.id, s.previous, s.value, {}}};
                              },
                              [](const InstallPolicy& s) -> std::vector<Step> { return {RetirePolicy{s.policy_id}}; },
                              [&](const BindTask& s) -> std::vector<Step> {

@@ -3,6 +3,8 @@
 
 #include <chrono>
 #include <functional>
+#include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +28,8 @@ struct Journal {
     kUnrecorded,  // the ledger does not take the last usage
   };
   Hold hold = Hold::kNone;
+  // Not empty: a memory.max waits until what is in use fits, with the old one in place; what it waits for.
+  std::string shrinking;
 };
 
 // Core thread only. Keeps `have` in agreement with the kernel.
@@ -37,6 +41,8 @@ class Executor {
   };
   // The cgroup is empty and still there. An error keeps it there.
   using BeforeRemove = std::function<Status(const CgroupPath&)>;
+  // May memory be taken back (any longer) from a cgroup that uses more than the limit it is to get?
+  using MayReclaim = std::function<bool(const CgroupPath&, uint64_t limit, uint64_t in_use)>;
 
   // `counts`: of what is done on the kernel; nullptr: nobody counts.
   Executor(CgroupTree& tree, PolicyMaps& maps, Observed& have, Mode mode, BeforeRemove before_remove,
@@ -44,7 +50,8 @@ class Executor {
       : tree_(tree), maps_(maps), have_(have), mode_(mode), before_remove_(std::move(before_remove)), counts_(counts) {}
 
   // Stops at the first failure, which names the step; the caller decides about Undo. A policy that cannot be retired is
-  // no failure: it judges nobody, and the next Reconcile tries again.
+  // no failure: it judges nobody, and the next Reconcile tries again. Nor is a memory.max that waits for memory to be
+  // reclaimed: the other steps are done.
   Status Run(const std::vector<Step>& steps, Journal& journal);
   // Run, Undo on failure; then the message also says what could not be taken back.
   Status RunOrUndo(const std::vector<Step>& steps, Journal& journal);
@@ -55,10 +62,17 @@ class Executor {
   // How long kills from here on may take, together, until the processes are gone. Without it they are killed, and what
   // is not gone at once waits.
   void GrantPatience(std::chrono::milliseconds patience) { patience_ = patience; }
+  void AskBeforeReclaim(MayReclaim may_reclaim) { may_reclaim_ = std::move(may_reclaim); }
 
  private:
   Status Attempt(const Step& step, Journal& journal);
   Status Do(const Step& step);
+  static bool Shrinks(const SetLimit& step);
+  static bool IsRefusedShrink(const Step& step, const Status& status);
+  Result<bool> HasRoom(const SetLimit& step, Journal& journal);
+  Result<bool> Reclaim(const SetLimit& step, uint64_t in_use, Journal& journal);
+  static bool WaitsFor(const SetLimit& step, const Result<uint64_t>& in_use, Journal& journal);
+  Status Unpress(const CgroupPath& path);
   Status Kill(const CgroupPath& path);
   Status TakeLastSample(const CgroupPath& path);
   Result<uint64_t> DoOnKernel(Step& step);
@@ -70,6 +84,8 @@ class Executor {
   Mode mode_;
   BeforeRemove before_remove_;
   StepCounts* counts_;
+  MayReclaim may_reclaim_;
+  std::map<CgroupPath, std::optional<LimitValue>> pressed_;  // by memory.high; what that was before
   std::chrono::milliseconds patience_{0};           // what is left of it
   Status unrecorded_;                               // why the ledger took no last usage: it takes no other now
   uint64_t next_simulated_id_ = uint64_t{1} << 63;  // no kernel gives these out

@@ -1,17 +1,17 @@
 #include "agent/engine/validate.h"
 
+#include <algorithm>
 #include <map>
 #include <set>
 
 #include <fmt/format.h>
 
 #include "agent/base/overload.h"
+#include "agent/model/limit_levels.h"
 #include "agent/plan/policy_compiler.h"
 
 namespace bulkhead {
 namespace {
-
-constexpr LimitKind kCeilings[] = {LimitKind::kCpuMax, LimitKind::kMemoryMax, LimitKind::kPidsMax};
 
 // Addresses that mean another thing on every host, or that no task may ever claim.
 bool IsReserved(const IpAddress& address) {
@@ -35,27 +35,26 @@ class Validator {
 
   Status Check(const TenantSpec& tenant) const {
     BULKHEAD_RETURN_IF_ERROR(ValidateName(tenant.id.name, "name"));
-    BULKHEAD_RETURN_IF_ERROR(CheckLimits(tenant.limits));
+    BULKHEAD_ASSIGN(const Limits limits, CheckLimits(PathOf(tenant.id), tenant.limits));
     for (auto at = target_.tasks.lower_bound({tenant.id.name, ""});
          at != target_.tasks.end() && at->first.tenant == tenant.id.name; ++at)
-      for (LimitKind kind : kCeilings)
-        if (Exceeds(at->second.limits.Get(kind), tenant.limits.Get(kind)))
-          return InvalidArgument(fmt::format("limits.{}: {} is below the {} of its task {}", LimitName(kind),
-                                             *tenant.limits.Get(kind), *at->second.limits.Get(kind),
-                                             at->first.ToString()));
-    return Ok();
+      for (const auto& [id, inner] : AskedLimits(at->second.limits, host_.disks))
+        if (const LimitValue* outer = limits.Find(id); outer && Exceeds(id, inner, *outer))
+          return InvalidArgument(fmt::format("limits.{}: {} is below the {} of its task {}", ToString(id),
+                                             ToString(id, *outer), ToString(id, inner), at->first.ToString()));
+    return CheckGuarantee(tenant);
   }
 
   Status Check(const TaskSpec& task) const {
     BULKHEAD_RETURN_IF_ERROR(ValidateName(task.id.tenant, "tenant"));
     BULKHEAD_RETURN_IF_ERROR(ValidateName(task.id.name, "name"));
     BULKHEAD_ASSIGN(const TenantSpec* tenant, TenantOf(task.id.tenant));
-    BULKHEAD_RETURN_IF_ERROR(CheckLimits(task.limits));
-    for (LimitKind kind : kCeilings)
-      if (Exceeds(task.limits.Get(kind), tenant->limits.Get(kind)))
+    BULKHEAD_ASSIGN(const Limits limits, CheckLimits(PathOf(task.id), task.limits));
+    const Limits above = AskedLimits(tenant->limits, host_.disks);
+    for (const auto& [id, inner] : limits)
+      if (const LimitValue* outer = above.Find(id); outer && Exceeds(id, inner, *outer))
         return InvalidArgument(fmt::format("limits.{}: {} is above the {} of tenant {} and could never take effect",
-                                           LimitName(kind), *task.limits.Get(kind), *tenant->limits.Get(kind),
-                                           tenant->id.name));
+                                           ToString(id), ToString(id, inner), ToString(id, *outer), tenant->id.name));
     return CheckAddresses(task);
   }
 
@@ -66,8 +65,11 @@ class Validator {
   }
 
  private:
-  static bool Exceeds(std::optional<uint64_t> inner, std::optional<uint64_t> outer) {
-    return inner && outer && *inner > *outer;
+  // Walls that the tenant's makes meaningless. Of protections the kernel gives what the tenant's allows.
+  static bool Exceeds(const LimitId& id, const LimitValue& inner, const LimitValue& outer) {
+    const LimitTraits& traits = TraitsOf(id.kind);
+    if (traits.shape == LimitShape::kSet) return !outer.set().Contains(inner.set());
+    return traits.wider == WiderIs::kLarger && !traits.neutral && inner.number() > outer.number();
   }
 
   Result<const TenantSpec*> TenantOf(const std::string& name) const {
@@ -76,15 +78,42 @@ class Validator {
     return &found->second;
   }
 
-  Status CheckLimits(const Limits& limits) const {
-    BULKHEAD_RETURN_IF_ERROR(ValidateLimits(limits, "limits"));
-    for (LimitKind kind : kAllLimits) {
-      if (!limits.Get(kind)) continue;
-      const std::string why = host_.unsupported(kind);
+  uint64_t GuaranteeOf(const TenantSpec& tenant) const {
+    Limits enforced;
+    for (const LimitKind kind : {LimitKind::kMemoryLow, LimitKind::kMemoryMin})
+      if (host_.weakness(PathOf(tenant.id), kind, tenant.limits.values).empty())
+        enforced.Set(kind, tenant.limits.values.Get(kind));
+    return GuaranteedMemory(enforced);
+  }
+
+  // A task's guarantees come out of its tenant's.
+  Status CheckGuarantee(const TenantSpec& tenant) const {
+    const uint64_t wanted = GuaranteeOf(tenant);
+    uint64_t others = 0;
+    for (const auto& [id, other] : target_.tenants)
+      if (id != tenant.id) others += GuaranteeOf(other);
+    const uint64_t free = host_.memory_bytes - std::min(host_.memory_bytes, host_.reserved_bytes);
+    const uint64_t left = free - std::min(free, others);
+    if (wanted <= left) return Ok();
+    const bool by_low = tenant.limits.values.Number(LimitKind::kMemoryLow) == wanted;
+    return ResourceExhausted(fmt::format(
+        "limits.memory.{}: {} bytes cannot be guaranteed: of the {} of this host {} are reserved and {} guaranteed to "
+        "other tenants, which leaves {}",
+        by_low ? "low" : "min", wanted, host_.memory_bytes, host_.reserved_bytes, others, left));
+  }
+
+  // With those of disks.
+  Result<Limits> CheckLimits(const CgroupPath& path, const LimitSpec& spec) const {
+    BULKHEAD_RETURN_IF_ERROR(ValidateLimitSpec(spec, "limits"));
+    const Limits limits = AskedLimits(spec, host_.disks);
+    for (const auto& [id, value] : limits) {
+      if (!spec.Requires(id.kind)) continue;
+      const std::string why = host_.weakness(path, id, limits);
       if (!why.empty())
-        return FailedPrecondition(fmt::format("limits.{}: this host cannot enforce it: {}", LimitName(kind), why));
+        return FailedPrecondition(
+            fmt::format("limits.{}: required, but this host cannot enforce it: {}", ToString(id), why));
     }
-    return Ok();
+    return limits;
   }
 
   Status CheckAddresses(const TaskSpec& task) const {

@@ -21,16 +21,6 @@ struct CgroupHierarchy {
   bool Carries(Controller controller) const;
 };
 
-// One line of mountinfo, as far as it concerns us.
-struct CgroupMountLine {
-  bool v2 = false;
-  std::string mount_point;
-  std::string mount_root;
-  std::vector<std::string> options;  // super options: v1 names its controllers here
-};
-// The cgroup mounts of a /proc/PID/mountinfo text, in its order. Pure.
-std::vector<CgroupMountLine> ParseCgroupMounts(const std::string& mountinfo);
-
 class CgroupMounts {
  public:
   // FailedPrecondition, with the next step, when no cgroup2 is mounted or this is not the host's cgroup namespace

@@ -6,11 +6,13 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "agent/base/status.h"
 #include "agent/model/ids.h"
+#include "agent/model/limit_host.h"
 #include "agent/model/limits.h"
 
 namespace bulkhead {
@@ -34,16 +36,24 @@ class CgroupTree {
   // Makes one level; the parent must exist. A cgroup that is there already is completed (a hierarchy that misses it
   // gets it) and is no error.
   virtual Status Create(const CgroupPath& path) = 0;
-  // Limits that the kernel holds now; kernel defaults are nullopt.
+  // Limits that the kernel holds now; kernel defaults are absent.
   virtual Result<Limits> ReadLimits(const CgroupPath& path) = 0;
+  // The same of these only, which costs less; those that this host cannot hold are absent.
+  virtual Result<Limits> ReadLimits(const CgroupPath& path, const std::vector<LimitId>& ids) = 0;
   // Writes, reads back and returns what the kernel made of it (memory is rounded down to pages, v1 weights are
   // converted). A value that the kernel did not take is an error, never a silent difference.
-  virtual Result<std::optional<uint64_t>> SetLimit(const CgroupPath& path, LimitKind kind,
-                                                   std::optional<uint64_t> value) = 0;
-  // What SetLimit would read back: lets a plan compare asked with held. Pure.
-  virtual std::optional<uint64_t> Effective(LimitKind kind, std::optional<uint64_t> value) const = 0;
-  // Which limits this host can enforce, and why not where it cannot: empty string = yes.
-  virtual std::string Unsupported(LimitKind kind) const = 0;
+  virtual Result<std::optional<LimitValue>> SetLimit(const CgroupPath& path, const LimitId& id,
+                                                     const std::optional<LimitValue>& value) = 0;
+  // What ReadLimits gives once all of `wanted` is set in a cgroup at `path`, below one that holds `above`: lets a plan
+  // compare asked with held. What this host cannot hold is left out. Pure.
+  virtual Limits Effective(const CgroupPath& path, const Limits& wanted, const Limits& above) const = 0;
+  // Limits that a cgroup without one of its own holds a copy of, and that must lie within those of the cgroup above.
+  virtual std::set<LimitKind> Copied() const = 0;
+  // How far this host enforces a limit of a cgroup at `path` that is asked for all of `with`.
+  virtual LimitSupport Supports(const CgroupPath& path, const LimitId& id, const Limits& with) const = 0;
+
+  // Bytes in use at and below path now, as memory.max counts them.
+  virtual Result<uint64_t> MemoryInUse(const CgroupPath& path) = 0;
 
   virtual Status Attach(const CgroupPath& path, int pid) = 0;              // the whole process, in every hierarchy
   virtual Result<std::vector<int>> Processes(const CgroupPath& path) = 0;  // the cgroup and all below it

@@ -9,9 +9,8 @@ namespace bulkhead {
 DiagnosisFacts LookOver(const LibcgroupTree& tree, const BpfPolicy& maps, const std::string& state_directory) {
   DiagnosisFacts facts;
   facts.kernel = KernelRelease();
-  for (LimitKind kind : kAllLimits)
-    if (const std::string why = tree.Unsupported(kind); !why.empty())
-      facts.unsupported.push_back(fmt::format("{}: {}", LimitName(kind), why));
+  for (const auto& [kind, support] : tree.host().weaker)
+    facts.unsupported.push_back(fmt::format("{}: {}", LimitName(kind), support.why));
   if (const auto held = EffectiveCapabilities(); held.ok()) facts.capabilities = *held;
   auto programs = maps.ForeignPrograms();
   if (programs.ok())

@@ -13,6 +13,7 @@
 
 #include "agent/base/file_io.h"
 #include "agent/kernel/libcgroup.h"
+#include "agent/kernel/tree_paths.h"
 
 namespace bulkhead {
 namespace {
@@ -22,18 +23,11 @@ constexpr char kDelegated[] = "bulkhead.slice/bulkhead-tenants.service";
 constexpr char kHolder[] = "holder";  // the child of the delegated cgroup that keeps its unit alive
 constexpr char kDefaultRoot[] = "bulkhead";
 constexpr mode_t kDirectoryMode = 0755;  // whatever the umask: tenants' users may look at their own limits
-constexpr size_t kDescriptorsPerCgroup = 7;
 
-bool IsDirectory(const CgroupHierarchy& hierarchy, const std::string& cgroup) {
-  struct stat info {};
-  return ::fstatat(hierarchy.top.get(), cgroup.c_str(), &info, 0) == 0 && S_ISDIR(info.st_mode);
-}
-
-// A quarter of the descriptors that this process may have.
-size_t HeldCgroups() {
+// A quarter of what this process may have.
+size_t HeldDescriptors() {
   rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 16;
-  return std::max<size_t>(16, limit.rlim_cur / 4 / kDescriptorsPerCgroup);
+  return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur / 4 : 0;
 }
 
 Status CheckRoot(const std::string& root) {
@@ -97,17 +91,13 @@ Status RemoveChildren(int dir_fd, int depth) {
   return Ok();
 }
 
-std::string Show(const CgroupPath& path) { return path.value.empty() ? "top cgroup" : path.value; }
-std::string Parent(const std::string& cgroup) { return cgroup.substr(0, cgroup.rfind('/')); }
-bool IsTask(const CgroupPath& path) { return path.value.find('/') != std::string::npos; }
-
 }  // namespace
 
 LibcgroupTree::LibcgroupTree(std::unique_ptr<CgroupMounts> mounts, std::string root)
     : mounts_(std::move(mounts)),
       root_(std::move(root)),
       delegated_(root_.substr(root_.rfind('/') + 1) == kTenantsUnit),
-      limits_(*mounts_, root_, HeldCgroups()),
+      limits_(*mounts_, root_, host_, HeldDescriptors()),
       processes_(*mounts_) {}
 
 Result<std::unique_ptr<LibcgroupTree>> LibcgroupTree::Create(const std::string& root) {
@@ -118,6 +108,7 @@ Result<std::unique_ptr<LibcgroupTree>> LibcgroupTree::Create(const std::string& 
   if (root == "auto") name = IsDirectory(found.unified(), kDelegated) ? kDelegated : kDefaultRoot;
   std::unique_ptr<LibcgroupTree> tree(new LibcgroupTree(std::make_unique<CgroupMounts>(std::move(found)), name));
   BULKHEAD_RETURN_IF_ERROR(tree->Create(CgroupPath{}));
+  BULKHEAD_RETURN_IF_ERROR(tree->LookAtHost());
   BULKHEAD_ASSIGN(const std::vector<CgroupPath> found_there, tree->List());
   for (const CgroupPath& path : found_there) (void)tree->Create(path);  // what this cannot complete, its use will name
   return tree;
@@ -216,20 +207,27 @@ Status LibcgroupTree::CreateAt(const CgroupPath& path) {
   if (!IsTask(path)) {
     if (!path.value.empty() && !IsDirectory(mounts_->unified(), root_)) return Errno(ENOENT, "the top cgroup is gone");
     const bool with_libcgroup = path.value.empty() || mounts_->hybrid();
-    BULKHEAD_RETURN_IF_ERROR(MakeDirectories(cgroup, with_libcgroup));
+    BULKHEAD_RETURN_IF_ERROR(MakeDirectories(cgroup, with_libcgroup).status());
     if (!path.value.empty()) return EnableControllers(cgroup);
     BULKHEAD_RETURN_IF_ERROR(EnableControllers("."));
-    for (const std::string& level : Prefixes(cgroup)) BULKHEAD_RETURN_IF_ERROR(EnableControllers(level));
+    for (const std::string& level : Prefixes(cgroup)) {
+      BULKHEAD_RETURN_IF_ERROR(EnableControllers(level));
+      BULKHEAD_RETURN_IF_ERROR(OpenCpuset(level));
+    }
     return Ok();
   }
-  const Status made = MakeDirectories(cgroup, /*with_libcgroup=*/false);
-  if (ErrnoOf(made) != ENOENT || !IsDirectory(mounts_->unified(), Parent(cgroup))) return made;
-  // The tenant exists, but not everywhere.
-  BULKHEAD_RETURN_IF_ERROR(CreateAt(CgroupPath{Parent(path.value)}));
-  return MakeDirectories(cgroup, /*with_libcgroup=*/false);
+  auto completed = MakeDirectories(cgroup, /*with_libcgroup=*/false);
+  if (ErrnoOf(completed.status()) == ENOENT && IsDirectory(mounts_->unified(), Parent(cgroup))) {
+    // The tenant exists, but not everywhere.
+    BULKHEAD_RETURN_IF_ERROR(CreateAt(CgroupPath{Parent(path.value)}));
+    completed = MakeDirectories(cgroup, /*with_libcgroup=*/false);
+  }
+  BULKHEAD_RETURN_IF_ERROR(completed.status());
+  return *completed ? processes_.Complete(cgroup) : Ok();  // its processes are not in every hierarchy either
 }
 
-Status LibcgroupTree::MakeDirectories(const std::string& cgroup, bool with_libcgroup) {
+// True when it was there in some hierarchies and had to be made in others.
+Result<bool> LibcgroupTree::MakeDirectories(const std::string& cgroup, bool with_libcgroup) {
   std::vector<const CgroupHierarchy*> made;
   const auto take_back = [&](const Status& why) {
     for (const CgroupHierarchy* hierarchy : made)
@@ -241,7 +239,7 @@ Status LibcgroupTree::MakeDirectories(const std::string& cgroup, bool with_libcg
   for (auto hierarchy = all.rbegin(); hierarchy != all.rend(); ++hierarchy) {  // cgroup2 first
     if (with_libcgroup && !hierarchy->controllers.empty()) {
       if (IsDirectory(*hierarchy, cgroup)) continue;
-      for_libcgroup.push_back(ControllerName(hierarchy->controllers.front()));
+      for_libcgroup.push_back(ControllerName(hierarchy->controllers.front(), hierarchy->v2));
       made.push_back(&*hierarchy);
       continue;
     }
@@ -258,12 +256,30 @@ Status LibcgroupTree::MakeDirectories(const std::string& cgroup, bool with_libcg
   for (const CgroupHierarchy* hierarchy : made) {
     if (Status status = OpenToReaders(*hierarchy, cgroup); !status.ok()) return take_back(status);
   }
-  return Ok();
+  return !made.empty() && made.size() < all.size();
+}
+
+// cgroup v1: what may run nowhere can hold no process, and a new cgroup may run nowhere unless its parent says that it
+// starts with a copy of the parent's sets. Children of children inherit that.
+Status LibcgroupTree::OpenCpuset(const std::string& cgroup) {
+  const CgroupHierarchy* cpuset = mounts_->Carrier(Controller::kCpuset);
+  if (cpuset == nullptr || cpuset->v2) return Ok();
+  const int top = cpuset->top.get();
+  for (const char* file : {"/cpuset.cpus", "/cpuset.mems"}) {
+    BULKHEAD_ASSIGN(const std::string own, ReadFileAt(top, cgroup + file));
+    if (!Trim(own).empty()) continue;
+    const bool below_top = cgroup.find('/') == std::string::npos;
+    BULKHEAD_ASSIGN(const std::string above, ReadFileAt(top, (below_top ? "." : Parent(cgroup)) + file));
+    BULKHEAD_RETURN_IF_ERROR(Annotate(WriteFileAt(top, cgroup + file, Trim(above)), cpuset->mount_point));
+  }
+  if (cgroup != root_) return Ok();
+  return Annotate(WriteFileAt(top, cgroup + "/cgroup.clone_children", "1"), cpuset->mount_point);
 }
 
 // v2: children get the controllers' files only when the parent's subtree_control names them. All in one write, because
 // each waits for an RCU grace period; a write that names one unknown controller enables none, so then one by one, which
-// finds the one to blame.
+// finds the one to blame. What the host does not delegate is no error where we can do without: its limits are then
+// reported as not enforced.
 Status LibcgroupTree::EnableControllers(const std::string& cgroup) {
   const CgroupHierarchy& unified = mounts_->unified();
   if (unified.controllers.empty()) return Ok();
@@ -271,60 +287,26 @@ Status LibcgroupTree::EnableControllers(const std::string& cgroup) {
   BULKHEAD_ASSIGN(const std::string enabled, ReadFileAt(unified.top.get(), file));
   const std::string words = " " + Trim(enabled) + " ";
   std::vector<std::string> missing;
+  bool required = false;
   for (const Controller controller : unified.controllers) {
-    if (words.find(fmt::format(" {} ", ControllerName(controller))) == std::string::npos)
-      missing.push_back(fmt::format("+{}", ControllerName(controller)));
+    const char* name = ControllerName(controller, /*v2=*/true);
+    if (words.find(fmt::format(" {} ", name)) != std::string::npos || lacking_.contains(controller)) continue;
+    missing.push_back(fmt::format("+{}", name));
+    required |= IsRequired(controller);
   }
   if (missing.empty()) return Ok();  // levels above a delegated subtree are ready, and may be read-only for us
-  BULKHEAD_ASSIGN(const UniqueFd fd, OpenAt(unified.top.get(), file, O_WRONLY));
-  if (WriteOnce(fd.get(), fmt::format("{}", fmt::join(missing, " "))).ok()) return Ok();
-  for (const std::string& word : missing) BULKHEAD_RETURN_IF_ERROR(Annotate(WriteOnce(fd.get(), word), file));
+  const auto fd = OpenAt(unified.top.get(), file, O_WRONLY);
+  if (!fd.ok()) return required ? fd.status() : Ok();
+  if (WriteOnce(fd->get(), fmt::format("{}", fmt::join(missing, " "))).ok()) return Ok();
+  for (const Controller controller : unified.controllers) {
+    const std::string word = fmt::format("+{}", ControllerName(controller, /*v2=*/true));
+    if (std::find(missing.begin(), missing.end(), word) == missing.end()) continue;
+    const Status written = WriteOnce(fd->get(), word);
+    if (written.ok()) continue;
+    if (IsRequired(controller)) return Annotate(written, file);
+    lacking_.insert(controller);
+  }
   return Ok();
-}
-
-Result<Limits> LibcgroupTree::ReadLimits(const CgroupPath& path) {
-  BULKHEAD_RETURN_IF_ERROR(CheckName(path));
-  Limits limits;
-  for (const LimitKind kind : kAllLimits) {
-    if (mounts_->Carrier(ControllerOf(kind)) == nullptr) continue;
-    auto value = limits_.Read(path.value, kind);
-    // A cgroup that is not there in one hierarchy is not limited by it; gone altogether is another matter.
-    if (ErrnoOf(value.status()) == ENOENT && IsDirectory(mounts_->unified(), Relative(path))) continue;
-    if (!value.ok()) return Annotate(value.status(), Show(path));
-    limits.Get(kind) = *value;
-  }
-  return limits;
-}
-
-Result<std::optional<uint64_t>> LibcgroupTree::SetLimit(const CgroupPath& path, LimitKind kind,
-                                                        std::optional<uint64_t> value) {
-  // What is held has been checked.
-  if (!limits_.Holds(path.value)) BULKHEAD_RETURN_IF_ERROR(CheckName(path));
-  auto held = limits_.Write(path.value, kind, value);
-  if (held.ok()) return held;
-  if (ErrnoOf(held.status()) == ENOENT && IsDirectory(mounts_->unified(), Relative(path)) &&
-      Unsupported(kind).empty()) {
-    if (IsTask(path)) BULKHEAD_RETURN_IF_ERROR(Create(CgroupPath{Parent(path.value)}));
-    BULKHEAD_RETURN_IF_ERROR(Create(path));
-    held = limits_.Write(path.value, kind, value);
-    if (held.ok()) return held;
-  }
-  return Annotate(held.status(), Show(path));
-}
-
-std::optional<uint64_t> LibcgroupTree::Effective(LimitKind kind, std::optional<uint64_t> value) const {
-  return EffectiveLimit(kind, value, limits_.page_size());
-}
-
-std::string LibcgroupTree::Unsupported(LimitKind kind) const {
-  const Controller controller = ControllerOf(kind);
-  const CgroupHierarchy* carrier = mounts_->Carrier(controller);
-  if (carrier == nullptr)
-    return fmt::format("no cgroup hierarchy of this host has the {} controller", ControllerName(controller));
-  const char* file = LimitFileOf(kind, carrier->v2).value;
-  const std::string probe = fmt::format("{}/{}", root_, file);
-  if (::faccessat(carrier->top.get(), probe.c_str(), F_OK, 0) == 0) return "";
-  return fmt::format("the kernel offers no {} in {}/{}", file, carrier->mount_point, root_);
 }
 
 Status LibcgroupTree::Attach(const CgroupPath& path, int pid) {
@@ -360,7 +342,7 @@ Status LibcgroupTree::RemoveFrom(const CgroupHierarchy& hierarchy, const std::st
   BULKHEAD_RETURN_IF_ERROR(dir.status());
   BULKHEAD_RETURN_IF_ERROR(Annotate(RemoveChildren(dir->get(), 0), hierarchy.mount_point));
   if (with_libcgroup && !hierarchy.controllers.empty())
-    return LibcgroupDelete(cgroup, ControllerName(hierarchy.controllers.front()));
+    return LibcgroupDelete(cgroup, ControllerName(hierarchy.controllers.front(), hierarchy.v2));
   if (::unlinkat(hierarchy.top.get(), cgroup.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT)
     return Errno(errno, fmt::format("remove cgroup in {}", hierarchy.mount_point));
   return Ok();

@@ -21,8 +21,8 @@ namespace bulkhead {
 // Cgroups of the agent's own unit are never touched, and no cgroup's processes but those under the root.
 class LibcgroupTree final : public CgroupTree {
  public:
-  // Finds the hierarchies, makes the root where it is missing, with the cpu, memory and pids controllers, and completes
-  // tenants and tasks whose creation a crash cut short.
+  // Finds the hierarchies, makes the root where it is missing, with the controllers, and completes tenants and tasks
+  // whose creation a crash cut short, or that an earlier agent made in fewer hierarchies.
   // `root`: "auto" = the cgroup of bulkhead-tenants.service where systemd has made it, else "bulkhead"; or a path below
   // each hierarchy's top ("bulkhead", "machine/bulkhead"). InvalidArgument for a path that is empty, absolute, a
   // hierarchy's top or climbs with "..". The cgroup of bulkhead-tenants.service, under any path, is systemd's to make:
@@ -39,10 +39,13 @@ class LibcgroupTree final : public CgroupTree {
   // hierarchy is taken back.
   Status Create(const CgroupPath& path) override;
   Result<Limits> ReadLimits(const CgroupPath& path) override;
-  Result<std::optional<uint64_t>> SetLimit(const CgroupPath& path, LimitKind kind,
-                                           std::optional<uint64_t> value) override;
-  std::optional<uint64_t> Effective(LimitKind kind, std::optional<uint64_t> value) const override;
-  std::string Unsupported(LimitKind kind) const override;
+  Result<Limits> ReadLimits(const CgroupPath& path, const std::vector<LimitId>& ids) override;
+  Result<std::optional<LimitValue>> SetLimit(const CgroupPath& path, const LimitId& id,
+                                             const std::optional<LimitValue>& value) override;
+  Limits Effective(const CgroupPath& path, const Limits& wanted, const Limits& above) const override;
+  std::set<LimitKind> Copied() const override;
+  LimitSupport Supports(const CgroupPath& path, const LimitId& id, const Limits& with) const override;
+  Result<uint64_t> MemoryInUse(const CgroupPath& path) override;
   // Tasks only: a tenant's cgroup holds no processes itself (EBUSY). See ProcessMover for the order of hierarchies.
   Status Attach(const CgroupPath& path, int pid) override;
   Result<std::vector<int>> Processes(const CgroupPath& path) override;
@@ -50,6 +53,7 @@ class LibcgroupTree final : public CgroupTree {
   Status Remove(const CgroupPath& path) override;
 
   const CgroupMounts& mounts() const { return *mounts_; }
+  const LimitHost& host() const { return host_; }
   const char* mode() const { return mounts_->hybrid() ? "hybrid" : "unified"; }
   std::string root_path() const;  // absolute, in cgroup2
   std::string root_cgroup()
@@ -64,16 +68,22 @@ class LibcgroupTree final : public CgroupTree {
  private:
   LibcgroupTree(std::unique_ptr<CgroupMounts> mounts, std::string root);
   Status CreateAt(const CgroupPath& path);
-  Status MakeDirectories(const std::string& cgroup, bool with_libcgroup);
+  Result<bool> MakeDirectories(const std::string& cgroup, bool with_libcgroup);
   Status EnableControllers(const std::string& cgroup);
   Status CheckName(const CgroupPath& path) const;
   Status CheckDelegated() const;
+  Status OpenCpuset(const std::string& cgroup);
+  Status LookAtHost();
+  bool Lacks(LimitKind kind) const;
+  Result<Limits> Read(const CgroupPath& path, const std::vector<LimitId>& ids, LimitIo::Keep keep);
   Status RemoveFrom(const CgroupHierarchy& hierarchy, const std::string& cgroup, bool with_libcgroup);
 
   std::unique_ptr<CgroupMounts> mounts_;  // at a fixed address: limits_ and processes_ refer to it
   std::string root_;                      // relative to every hierarchy's top
   bool delegated_;                        // the root is systemd's to make, never ours
+  LimitHost host_;
   LimitIo limits_;
+  std::set<Controller> lacking_;  // offered by the host, but not to our root
   ProcessMover processes_;
 };
 

@@ -1,92 +1,86 @@
 #include "agent/kernel/limit_io.h"
 
 #include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
-#include <string_view>
 
 #include <fmt/format.h>
 
 #include "agent/base/file_io.h"
+#include "agent/kernel/small_file.h"
 
 namespace bulkhead {
 namespace {
 
-// Control files of one value: "100000 100000\n", "9223372036854771712\n". kernfs gives them whole in one read.
-using SmallBuffer = std::array<char, 64>;
-
-Result<std::string_view> ReadSmall(int fd, const char* file, SmallBuffer& buffer) {
-  const ssize_t n = ::pread(fd, buffer.data(), buffer.size(), 0);
-  if (n < 0) return Errno(errno, fmt::format("{}: read", file));
-  return std::string_view(buffer.data(), static_cast<size_t>(n));
-}
-
-Status WriteSmall(int fd, const char* file, const std::string& text) {
-  const ssize_t n = ::pwrite(fd, text.data(), text.size(), 0);
-  if (n < 0) return Errno(errno, fmt::format("{}: write \"{}\"", file, text));
-  if (static_cast<size_t>(n) != text.size()) return Errno(EIO, fmt::format("{}: short write of \"{}\"", file, text));
-  return Ok();
-}
-
-// v1: memory.limit ≤ memory.memsw.limit must hold at every moment, so memsw is raised first and lowered last. `first`
-// is a guess from what was read last; the kernel's EINVAL corrects it.
-Status WriteMemoryPair(int limit, int memsw, const LimitFile& files, const std::string& text, bool raise) {
-  for (const bool memsw_first : {raise, !raise}) {
-    Status first = memsw_first ? WriteSmall(memsw, files.companion, text) : WriteSmall(limit, files.value, text);
-    if (!first.ok() && ErrnoOf(first) == EINVAL && memsw_first == raise) continue;
-    BULKHEAD_RETURN_IF_ERROR(first);
-    return memsw_first ? WriteSmall(limit, files.value, text) : WriteSmall(memsw, files.companion, text);
-  }
-  return Errno(EINVAL, fmt::format("{}: write \"{}\"", files.value, text));
-}
+constexpr size_t kLeastDescriptors = 64;  // of the two cgroups that one call may touch, and more
 
 Status MoreAbout(const Status& status, LimitKind kind, bool v2) {
   if (status.ok() || v2 || kind != LimitKind::kCpuMax || ErrnoOf(status) != EINVAL) return status;
-  return Annotate(status, "cgroup v1 allows no task more CPU than its tenant has");
+  return Annotate(status, "cgroup v1 allows no task more CPU than its tenant has, nor a quota below the burst");
 }
 
-std::string Show(const std::optional<uint64_t>& value) { return value ? fmt::format("{}", *value) : "no limit"; }
+bool IsHeld(LimitKind kind) { return !IsOfDisk(kind) && !IsOfPageSize(kind); }
+
+bool IsMemoryPair(LimitKind kind, const UniqueFd& companion) {
+  return companion.valid() && (kind == LimitKind::kMemoryMax || kind == LimitKind::kSwapMax);
+}
 
 }  // namespace
 
-LimitIo::LimitIo(const CgroupMounts& mounts, std::string root, size_t max_cgroups)
+LimitIo::LimitIo(const CgroupMounts& mounts, std::string root, const LimitHost& host, size_t max_descriptors)
     : mounts_(mounts),
       root_(std::move(root)),
-      max_cgroups_(std::max<size_t>(max_cgroups, 1)),
-      page_size_(static_cast<uint64_t>(::sysconf(_SC_PAGESIZE))) {}
+      host_(host),
+      max_descriptors_(std::max(max_descriptors, kLeastDescriptors)) {}
 
-Result<LimitIo::Slot*> LimitIo::Open(const std::string& cgroup, LimitKind kind) {
+LimitIo::Held& LimitIo::Touch(const std::string& cgroup) {
   const auto entry = held_.find(cgroup);
-  Held& held = entry != held_.end() ? entry->second : held_[cgroup];
   if (entry == held_.end()) {
+    Held& held = held_[cgroup];
     by_age_.push_front(cgroup);
     held.age = by_age_.begin();
-    if (held_.size() > max_cgroups_) {
-      held_.erase(by_age_.back());
-      by_age_.pop_back();
-    }
-  } else if (held.age != by_age_.begin()) {
-    by_age_.splice(by_age_.begin(), by_age_, held.age);
+    return held;
   }
+  if (entry->second.age != by_age_.begin()) by_age_.splice(by_age_.begin(), by_age_, entry->second.age);
+  return entry->second;
+}
+
+void LimitIo::EvictOldest() {
+  while (descriptors_ > max_descriptors_ && by_age_.size() > 1) {
+    descriptors_ -= held_.at(by_age_.back()).descriptors;
+    held_.erase(by_age_.back());
+    by_age_.pop_back();
+  }
+}
+
+Result<LimitIo::Slot> LimitIo::OpenSlot(const std::string& cgroup, const LimitId& id) const {
+  const CgroupHierarchy* carrier = mounts_.Carrier(ControllerOf(id.kind));
+  Slot slot;
+  if (carrier != nullptr) {
+    slot.v2 = carrier->v2;
+    const bool bfq = id.kind == LimitKind::kIoWeight && host_.bfq_weight;
+    slot.files = bfq ? BfqWeightFile(carrier->v2) : LimitFileOf(id.kind, carrier->v2);
+  }
+  if (slot.files.value == nullptr)
+    return FailedPrecondition(fmt::format("{}: no hierarchy of this host carries it", LimitName(id.kind)));
+  const std::string directory = (cgroup.empty() ? root_ : root_ + "/" + cgroup) + "/";
+  BULKHEAD_ASSIGN(slot.value, OpenAt(carrier->top.get(), directory + FileNameOf(slot.files, id), O_RDWR));
+  if (slot.files.companion == nullptr) return slot;
+  auto companion = OpenAt(carrier->top.get(), directory + slot.files.companion, O_RDWR);
+  if (companion.ok()) slot.companion = *std::move(companion);
+  // Without swap accounting there is no memsw file; a period file that is missing shows when it is read.
+  if (!companion.ok() && ErrnoOf(companion.status()) != ENOENT) return companion.status();
+  return slot;
+}
+
+Result<LimitIo::Slot*> LimitIo::Hold(Held& held, const std::string& cgroup, LimitKind kind) {
   Slot& slot = held.slots[static_cast<size_t>(kind)];
   if (slot.value.valid()) return &slot;
-
-  const CgroupHierarchy* carrier = mounts_.Carrier(ControllerOf(kind));
-  if (carrier == nullptr)
-    return FailedPrecondition(fmt::format("{}: no hierarchy of this host carries it", LimitName(kind)));
-  slot.v2 = carrier->v2;
-  slot.files = LimitFileOf(kind, carrier->v2);
-  const std::string directory = (cgroup.empty() ? root_ : root_ + "/" + cgroup) + "/";
-  BULKHEAD_ASSIGN(UniqueFd value, OpenAt(carrier->top.get(), directory + slot.files.value, O_RDWR));
-  if (slot.files.companion != nullptr) {
-    auto companion = OpenAt(carrier->top.get(), directory + slot.files.companion, O_RDWR);
-    if (companion.ok()) slot.companion = *std::move(companion);
-    // Without swap accounting there is no memsw file; a period file that is missing shows when it is read.
-    if (!companion.ok() && ErrnoOf(companion.status()) != ENOENT) return companion.status();
-  }
-  slot.value = std::move(value);
+  BULKHEAD_ASSIGN(slot, OpenSlot(cgroup, kind));
+  const size_t opened = slot.companion.valid() ? 2 : 1;
+  held.descriptors += opened;
+  descriptors_ += opened;
+  EvictOldest();  // never this one, which is the youngest
   return &slot;
 }
 
@@ -98,34 +92,43 @@ Status LimitIo::ReadPeriod(Slot& slot) {
 }
 
 // The period of a v1 quota is taken as last read: Read looks at it each time, Write once per opened cgroup.
-Result<std::optional<uint64_t>> LimitIo::ReadSlot(Slot& slot, LimitKind kind) {
-  SmallBuffer value_buffer;
-  SmallBuffer companion_buffer;
-  BULKHEAD_ASSIGN(std::string_view text, ReadSmall(slot.value.get(), slot.files.value, value_buffer));
-  if (kind == LimitKind::kMemoryMax && slot.companion.valid()) {
-    // Memory and swap together are the wall: where somebody set them apart, what holds is the wider one.
-    BULKHEAD_ASSIGN(text, ReadSmall(slot.companion.get(), slot.files.companion, companion_buffer));
+LimitIo::Value LimitIo::ReadSlot(Slot& slot, const LimitId& id, std::optional<MemoryV1>& memory) {
+  if (IsMemoryPair(id.kind, slot.companion)) {
+    const bool max = id.kind == LimitKind::kMemoryMax;
+    BULKHEAD_ASSIGN(memory,
+                    ReadMemoryV1((max ? slot.value : slot.companion).get(), (max ? slot.companion : slot.value).get()));
+    const auto bytes = max ? std::optional(memory->memory) : memory->swap();
+    if (!bytes || *bytes == MemoryV1::kNoLimit) return std::optional<LimitValue>();
+    return std::optional<LimitValue>(*bytes);
   }
-  auto value = LimitFromText(kind, slot.v2, text, slot.period);
+  SmallBuffer buffer;
+  BULKHEAD_ASSIGN(const std::string_view text, ReadSmall(slot.value.get(), slot.files.value, buffer));
+  auto value = LimitFromText(id, slot.files, text, slot.period);
   if (!value.ok()) return Annotate(value.status(), slot.files.value);
-  slot.held = value->value_or(UINT64_MAX);
   return value;
 }
 
-Result<std::optional<uint64_t>> LimitIo::WriteSlot(Slot& slot, LimitKind kind, std::optional<uint64_t> value) {
-  auto text = LimitToText(kind, slot.v2, value);
-  if (!text.ok()) return Annotate(text.status(), slot.files.value);
-  if (kind == LimitKind::kMemoryMax && slot.companion.valid()) {
-    BULKHEAD_RETURN_IF_ERROR(WriteMemoryPair(slot.value.get(), slot.companion.get(), slot.files, *text,
-                                             value.value_or(UINT64_MAX) > slot.held));
-  } else {
-    if (kind == LimitKind::kCpuMax && slot.companion.valid()) BULKHEAD_RETURN_IF_ERROR(FixPeriod(slot));
-    BULKHEAD_RETURN_IF_ERROR(MoreAbout(WriteSmall(slot.value.get(), slot.files.value, *text), kind, slot.v2));
+Status LimitIo::WriteMemory(const Slot& slot, LimitKind kind, const std::optional<LimitValue>& value,
+                            std::optional<MemoryV1>& memory) {
+  const bool max = kind == LimitKind::kMemoryMax;
+  const int memory_fd = (max ? slot.value : slot.companion).get();
+  const int with_swap_fd = (max ? slot.companion : slot.value).get();
+  if (!memory) {
+    BULKHEAD_ASSIGN(memory, ReadMemoryV1(memory_fd, with_swap_fd));
   }
-  BULKHEAD_ASSIGN(const std::optional<uint64_t> held, ReadSlot(slot, kind));
-  if (held == EffectiveLimit(kind, value, page_size_)) return held;
-  return FailedPrecondition(
-      fmt::format("{}: wrote \"{}\", but the kernel holds {}", slot.files.value, *text, Show(held)));
+  const auto bytes = value ? std::optional(value->number()) : std::nullopt;
+  if (!max && bytes && memory->memory == MemoryV1::kNoLimit)
+    return FailedPrecondition(fmt::format("{}: cgroup v1 limits swap only together with memory.max", slot.files.value));
+  return WriteMemoryV1(memory_fd, with_swap_fd, *memory, max ? memory->WithMemory(bytes) : memory->WithSwap(bytes));
+}
+
+Status LimitIo::WriteSlot(Slot& slot, const LimitId& id, const std::optional<LimitValue>& value,
+                          std::optional<MemoryV1>& memory) {
+  if (IsMemoryPair(id.kind, slot.companion)) return WriteMemory(slot, id.kind, value, memory);
+  auto text = LimitToText(id, slot.files, value);
+  if (!text.ok()) return Annotate(text.status(), slot.files.value);
+  if (id.kind == LimitKind::kCpuMax && slot.companion.valid()) BULKHEAD_RETURN_IF_ERROR(FixPeriod(slot));
+  return MoreAbout(WriteSmall(slot.value.get(), slot.files.value, *text), id.kind, slot.v2);
 }
 
 // Somebody may have set another period. The old quota of the new period could be more than the tenant has, which v1
@@ -138,27 +141,85 @@ Status LimitIo::FixPeriod(Slot& slot) {
   return ReadPeriod(slot);
 }
 
-Result<std::optional<uint64_t>> LimitIo::Write(const std::string& cgroup, LimitKind kind,
-                                               std::optional<uint64_t> value) {
-  for (const bool last : {false, true}) {
-    BULKHEAD_ASSIGN(Slot * slot, Open(cgroup, kind));
-    auto held = WriteSlot(*slot, kind, value);
-    if (held.ok() || last || ErrnoOf(held.status()) != ENODEV) return held;
-    Forget(cgroup);
-  }
-  return Internal("unreachable");
+// v1: the sets of the top cgroup stand for "not limited".
+LimitIo::Value LimitIo::TopSet(LimitKind kind) {
+  BULKHEAD_ASSIGN(Slot * slot, Hold(Touch(""), "", kind));
+  std::optional<MemoryV1> unused;
+  return ReadSlot(*slot, kind, unused);
 }
 
-Result<std::optional<uint64_t>> LimitIo::Read(const std::string& cgroup, LimitKind kind) {
-  for (const bool last : {false, true}) {
-    BULKHEAD_ASSIGN(Slot * slot, Open(cgroup, kind));
-    Status ready = Ok();
-    if (kind == LimitKind::kCpuMax && slot->companion.valid()) ready = ReadPeriod(*slot);
-    auto held = ready.ok() ? ReadSlot(*slot, kind) : ready;
-    if (held.ok() || last || ErrnoOf(held.status()) != ENODEV) return held;
-    Forget(cgroup);
+LimitIo::Value LimitIo::WithoutTopSet(LimitKind kind, Value set) {
+  if (!set.ok()) return set;
+  BULKHEAD_ASSIGN(const std::optional<LimitValue> top, TopSet(kind));
+  return *set == top ? std::optional<LimitValue>() : *std::move(set);
+}
+
+LimitIo::Value LimitIo::Write(const std::string& cgroup, const LimitId& id, const std::optional<LimitValue>& value) {
+  const auto write = [&]() -> Value {
+    std::optional<LimitValue> wanted = EffectiveLimit(host_, id, value);
+    Held& held = Touch(cgroup);
+    Slot passing;
+    Slot* slot = &passing;
+    if (IsHeld(id.kind)) {
+      BULKHEAD_ASSIGN(slot, Hold(held, cgroup, id.kind));
+    } else {
+      BULKHEAD_ASSIGN(passing, OpenSlot(cgroup, id));
+    }
+    const bool copied = slot->files.spelling == Spelling::kList && !slot->v2;
+    if (copied && !wanted) {
+      BULKHEAD_ASSIGN(wanted, TopSet(id.kind));
+    }
+    BULKHEAD_RETURN_IF_ERROR(WriteSlot(*slot, id, wanted, held.memory));
+    Value now = ReadSlot(*slot, id, held.memory);
+    if (now.ok() && *now != wanted)
+      return FailedPrecondition(fmt::format("{}: wrote {}, but the kernel holds {}", slot->files.value,
+                                            ToString(id, wanted), ToString(id, *now)));
+    return copied ? WithoutTopSet(id.kind, std::move(now)) : now;
+  };
+  Value now = write();
+  if (now.ok() || ErrnoOf(now.status()) != ENODEV) return now;
+  Forget(cgroup);
+  return write();
+}
+
+LimitIo::Value LimitIo::Read(const std::string& cgroup, const LimitId& id, Keep keep) {
+  const auto read = [&]() -> Value {
+    Slot passing;
+    Slot* slot = &passing;
+    std::optional<MemoryV1> passing_memory;
+    std::optional<MemoryV1>* memory = &passing_memory;
+    const auto entry = held_.find(cgroup);
+    const auto is_open = [&] {
+      return entry != held_.end() && entry->second.slots[static_cast<size_t>(id.kind)].value.valid();
+    };
+    if (IsHeld(id.kind) && (keep == Keep::kOpen || is_open())) {
+      Held& held = Touch(cgroup);
+      memory = &held.memory;
+      BULKHEAD_ASSIGN(slot, Hold(held, cgroup, id.kind));
+    } else {
+      BULKHEAD_ASSIGN(passing, OpenSlot(cgroup, id));
+    }
+    if (id.kind == LimitKind::kCpuMax && slot->companion.valid()) BULKHEAD_RETURN_IF_ERROR(ReadPeriod(*slot));
+    const bool copied = slot->files.spelling == Spelling::kList && !slot->v2;
+    Value now = ReadSlot(*slot, id, *memory);
+    return copied ? WithoutTopSet(id.kind, std::move(now)) : now;
+  };
+  Value now = read();
+  if (now.ok() || ErrnoOf(now.status()) != ENODEV) return now;
+  Forget(cgroup);
+  return read();
+}
+
+Status LimitIo::ReadDisks(const std::string& cgroup, Limits& limits) {
+  for (const LimitKind kind : kAllLimits) {
+    if (!IsOfDisk(kind)) continue;
+    BULKHEAD_ASSIGN(const Slot slot, OpenSlot(cgroup, kind));
+    SmallBuffer buffer;
+    BULKHEAD_ASSIGN(const std::string_view text, ReadSmall(slot.value.get(), slot.files.value, buffer));
+    BULKHEAD_RETURN_IF_ERROR(Annotate(DisksFromText(kind, slot.files, text, limits), slot.files.value));
+    if (slot.v2) break;  // one file for all four
   }
-  return Internal("unreachable");
+  return Ok();
 }
 
 void LimitIo::Forget(const std::string& cgroup) {
@@ -166,6 +227,7 @@ void LimitIo::Forget(const std::string& cgroup) {
     const std::string& name = entry->first;
     const bool below = name.size() > cgroup.size() && name[cgroup.size()] == '/' && name.starts_with(cgroup);
     if (cgroup.empty() || name == cgroup || below) {
+      descriptors_ -= entry->second.descriptors;
       by_age_.erase(entry->second.age);
       entry = held_.erase(entry);
     } else {

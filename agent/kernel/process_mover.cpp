@@ -93,8 +93,9 @@ Result<std::vector<std::string>> Memberships(const std::vector<CgroupHierarchy>&
     std::string path = line.substr(second + 1);
     for (size_t i = 0; i < all.size(); ++i) {
       const bool same =
-          all[i].v2 ? line.starts_with("0::")
-                    : names.find(fmt::format(",{},", ControllerName(all[i].controllers.front()))) != std::string::npos;
+          all[i].v2
+              ? line.starts_with("0::")
+              : names.find(fmt::format(",{},", ControllerName(all[i].controllers.front(), false))) != std::string::npos;
       if (!same) continue;
       if (all[i].mount_root != "/" && path.starts_with(all[i].mount_root)) path.erase(0, all[i].mount_root.size());
       path.erase(0, path.find_first_not_of('/'));

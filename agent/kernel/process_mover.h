@@ -27,6 +27,8 @@ class ProcessMover {
   // The whole process (all threads), and what it forks meanwhile. When a hierarchy refuses, what was moved is put back
   // where it was; if that fails too the message names the hierarchies that it is under now.
   Status Attach(const std::string& cgroup, int pid);
+  // Brings processes that are in some hierarchies into all.
+  Status Complete(const std::string& cgroup) { return mounts_.hybrid() ? MoveStragglers(cgroup) : Ok(); }
   // SIGKILLs every member, fork bombs included, and waits until none lives; kDeadlineExceeded past the timeout.
   Status Kill(const std::string& cgroup, std::chrono::milliseconds timeout);
 

@@ -206,6 +206,7 @@ v1::Config DefaultConfig() {
   config.mutable_listen()->set_admin_group("bulkhead-admin");
   config.mutable_log()->set_level("info");
   config.mutable_metrics();
+  config.mutable_reserve()->set_memory(0);
   return config;
 }
 

@@ -21,6 +21,7 @@ const char* NameOf(Enforcement enforcement) {
   switch (enforcement) {
     case Enforcement::kEnforced:
       return "enforced";
+    case Enforcement::kPending:  // no object is last seen so
     case Enforcement::kDegraded:
       return "degraded";
     case Enforcement::kFailed:
@@ -32,10 +33,11 @@ const char* NameOf(Enforcement enforcement) {
 // Every kind and state, those of which there is none, too.
 void Objects(const Snapshot& s, FamilyWriter& out) {
   for (const auto& [kind, objects] : {std::pair("tenant", &s.tenants), std::pair("task", &s.tasks)}) {
-    std::array<size_t, 3> counts{};
-    for (const ObjectSnapshot& object : *objects) ++counts.at(static_cast<size_t>(object.enforcement));
-    for (size_t i = 0; i < counts.size(); ++i)
-      out.Add(Number(counts[i]), {{"kind", kind}, {"enforcement", NameOf(static_cast<Enforcement>(i))}});
+    for (const Enforcement enforcement : {Enforcement::kEnforced, Enforcement::kDegraded, Enforcement::kFailed}) {
+      const auto count = std::count_if(objects->begin(), objects->end(),
+                                       [&](const ObjectSnapshot& object) { return object.enforcement == enforcement; });
+      out.Add(static_cast<double>(count), {{"kind", kind}, {"enforcement", NameOf(enforcement)}});
+    }
   }
 }
 

@@ -34,7 +34,7 @@ std::optional<double> Time(const ObjectSnapshot& object) {
 }
 template <Limits ObjectSnapshot::*limits, LimitKind kind>
 std::optional<double> Limit(const ObjectSnapshot& object) {
-  const std::optional<uint64_t>& value = (object.*limits).Get(kind);
+  const std::optional<uint64_t> value = (object.*limits).Number(kind);
   if (!value) return std::nullopt;
   const double number = static_cast<double>(*value);
   return kind == LimitKind::kCpuMax ? number / static_cast<double>(kCpuPeriodUsec) : number;

@@ -8,7 +8,7 @@
 
 #include "agent/model/ids.h"
 #include "agent/model/ip_prefix.h"
-#include "agent/model/limits.h"
+#include "agent/model/limit_spec.h"
 #include "agent/model/network_policy.h"
 
 namespace bulkhead {
@@ -16,14 +16,14 @@ namespace bulkhead {
 struct TenantSpec {
   TenantId id;
   Labels labels;
-  Limits limits;  // around all tasks of the tenant together
+  LimitSpec limits;  // around all tasks of the tenant together
   bool operator==(const TenantSpec&) const = default;
 };
 
 struct TaskSpec {
   TaskId id;
   Labels labels;
-  Limits limits;
+  LimitSpec limits;
   // Addresses of the task's own network namespace. Empty: the task uses the host's network or its addresses are
   // unknown.
   std::vector<IpAddress> addresses;

@@ -121,7 +121,7 @@ void Observed::Apply(const Step& step, uint64_t new_cgroup_id) {
   std::visit(Overload{[&](const CreateCgroup& s) { SetCgroup(s.path, {.id = new_cgroup_id}); },
                       [&](const SetLimit& s) {
                         if (const auto found = cgroups_.find(s.path); found != cgroups_.end())
-                          found->second.limits.Get(s.kind) = s.value;
+                          found->second.limits.Set(s.id, s.value);
                       },
                       [&](const InstallPolicy& s) { SetPolicy(s.policy_id, s.hash); },
                       [&](const BindTask& s) {

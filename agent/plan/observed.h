@@ -18,7 +18,7 @@ namespace bulkhead {
 struct ObservedCgroup {
   uint64_t id = 0;
   bool populated = false;
-  Limits limits;  // as held; kernel defaults are nullopt
+  Limits limits;  // as held; kernel defaults are absent
   bool operator==(const ObservedCgroup&) const = default;
 };
 

@@ -4,14 +4,10 @@
 
 #include <fmt/format.h>
 
+#include "agent/plan/limits_plan.h"
+
 namespace bulkhead {
 namespace {
-
-enum class Change { kWiden, kNarrow, kBoth };
-
-bool Narrows(LimitKind kind, std::optional<uint64_t> from, std::optional<uint64_t> to) {
-  return kind != LimitKind::kCpuWeight && to && (!from || *to < *from);
-}
 
 // One plan in the making. Holds what the steps so far will have changed in `have`.
 class Planner {
@@ -32,8 +28,11 @@ class Planner {
           BULKHEAD_RETURN_IF_ERROR(PlanTask(task->second));
     }
     if (!scope_.widen_tenants_only)
-      for (const auto& [id, tenant] : want_.tenants)
-        if (InScope(id)) PlanLimits(PathOf(id), tenant.limits, Change::kNarrow);
+      for (const auto& [id, tenant] : want_.tenants) {
+        if (!InScope(id)) continue;
+        PlanCopies(tenant);
+        if (have_.Cgroup(PathOf(id))) PlanTenantLimits(tenant, Part::kNarrowing);
+      }
     for (const TaskId& id : scope_.tasks)
       if (!want_.tasks.contains(id)) RemoveCgroupAt(PathOf(id), true);
     for (const TenantId& id : scope_.tenants)
@@ -56,7 +55,7 @@ class Planner {
   void PlanTenant(const TenantSpec& tenant) {
     const CgroupPath path = PathOf(tenant.id);
     if (!have_.Cgroup(path)) Create(path);
-    PlanLimits(path, tenant.limits, have_.Cgroup(path) ? Change::kWiden : Change::kBoth);
+    PlanTenantLimits(tenant, have_.Cgroup(path) ? Part::kWidening : Part::kAll);
   }
 
   void Create(const CgroupPath& path) {
@@ -64,16 +63,42 @@ class Planner {
     created_.insert(path);
   }
 
-  void PlanLimits(const CgroupPath& path, const Limits& want, Change change) {
+  void PlanTenantLimits(const TenantSpec& tenant, Part part) { AddLimits(PathOf(tenant.id), tenant.limits, {}, part); }
+
+  Limits EffectiveOf(const std::string& tenant) const {
+    const auto found = want_.tenants.find({tenant});
+    if (found == want_.tenants.end()) return {};
+    return host_.effective(PathOf(found->first), AskedLimits(found->second.limits, host_.disks), {});
+  }
+
+  void AddLimits(const CgroupPath& path, const LimitSpec& spec, const Limits& above, Part part) {
     const ObservedCgroup* cgroup = have_.Cgroup(path);
-    if (!cgroup && change == Change::kNarrow) return;  // made in this plan: has them all
-    for (LimitKind kind : kAllLimits) {
-      if (host_.unsupported.contains(kind)) continue;
-      const std::optional<uint64_t> held = cgroup ? cgroup->limits.Get(kind) : std::nullopt;
-      const std::optional<uint64_t> effective = host_.effective(kind, want.Get(kind));
-      if (effective == held) continue;
-      if (change != Change::kBoth && Narrows(kind, held, effective) != (change == Change::kNarrow)) continue;
-      Add(SetLimit{path, kind, want.Get(kind), held});
+    const Limits asked = AskedLimits(spec, host_.disks);
+    const Limits effective = host_.effective(path, asked, above);
+    static const Limits kNone;
+    const LimitChange change{asked, effective, cgroup ? cgroup->limits : kNone};
+    for (SetLimit& step : PlanLimits(path, change, part, host_.copied)) {
+      step.on_shrink = spec.on_shrink;
+      Add(std::move(step));
+    }
+  }
+
+  // A tenant's sets reach those of its tasks that have none of their own.
+  void PlanCopies(const TenantSpec& tenant) {
+    const ObservedCgroup* held = have_.Cgroup(PathOf(tenant.id));
+    const Limits effective = EffectiveOf(tenant.id.name);
+    const bool same = !held || std::all_of(host_.copied.begin(), host_.copied.end(), [&](LimitKind kind) {
+      return held->limits.Get(kind) == effective.Get(kind);
+    });
+    if (same) return;
+    for (auto at = want_.tasks.lower_bound({tenant.id.name, ""});
+         at != want_.tasks.end() && at->first.tenant == tenant.id.name; ++at) {
+      const ObservedCgroup* task = have_.Cgroup(PathOf(at->first));
+      if (!task || scope_.everything || scope_.tasks.contains(at->first)) continue;
+      const Limits wanted = host_.effective(PathOf(at->first), at->second.limits.values, effective);
+      for (const LimitKind kind : host_.copied)
+        if (task->limits.Get(kind) != wanted.Get(kind))
+          Add(SetLimit{PathOf(at->first), kind, wanted.Get(kind), task->limits.Get(kind), {}});
     }
   }
 
@@ -85,7 +110,7 @@ class Planner {
       PlanTenant(tenant->second);
     const ObservedCgroup* cgroup = have_.Cgroup(path);
     if (!cgroup) Create(path);
-    PlanLimits(path, task.limits, Change::kBoth);
+    AddLimits(path, task.limits, EffectiveOf(task.id.tenant), Part::kAll);
     BULKHEAD_RETURN_IF_ERROR(PlanBinding(task, cgroup, have_.Cgroup(tenant_path)));
     PlanAddresses(task, cgroup);
     return Ok();

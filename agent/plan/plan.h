@@ -23,10 +23,11 @@ struct HashedPolicy {
 
 // What of the host a plan depends on.
 struct HostFacts {
-  // What the kernel makes of a value (CgroupTree::Effective): pages, converted weights.
-  std::function<std::optional<uint64_t>(LimitKind, std::optional<uint64_t>)> effective;
-  std::set<LimitKind> unsupported;  // never written; the object is reported DEGRADED
-  uint32_t max_tasks = 0;           // slots are 0 … max_tasks-1
+  // What the kernel makes of limits below others (CgroupTree::Effective): pages, converted weights, what it lacks.
+  std::function<Limits(const CgroupPath& path, const Limits& wanted, const Limits& above)> effective;
+  std::set<LimitKind> copied;  // sets that every cgroup holds, within those of the one above (CgroupTree::Copied)
+  Disks disks;                 // under the paths that specs name
+  uint32_t max_tasks = 0;      // slots are 0 … max_tasks-1
 };
 
 struct PlanScope {
@@ -45,7 +46,7 @@ struct PlanScope {
 // Pure: the same input is the same plan; a kernel that agrees already is an empty one. The order within it:
 //   1. what leads nowhere goes; tenants are made, their limits widened (top down)
 //   2. each task: cgroup, limits, the policy whole, the flip to it, addresses; processes move in only afterwards
-//   3. tenants' limits narrow (bottom up)
+//   3. sets that tasks outside the scope hold copies of; tenants' limits narrow (bottom up)
 //   4. removed tasks: kill, cgroup (the last sample is taken before), binding, addresses; then removed tenants
 //   5. policies that nobody uses any more
 // `policies` holds every task in scope. ResourceExhausted when the data plane has no slot left.

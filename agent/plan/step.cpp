@@ -11,10 +11,7 @@ std::string ToString(const Step& step) {
       Overload{
           [](const CreateCgroup& s) { return fmt::format("{}: create cgroup", s.path.value); },
           [](const SetLimit& s) {
-            const std::string value = s.value                           ? std::to_string(*s.value)
-                                      : s.kind == LimitKind::kCpuWeight ? std::to_string(kDefaultCpuWeight)
-                                                                        : "max";
-            return fmt::format("{}: {} = {}", s.path.value, LimitName(s.kind), value);
+            return fmt::format("{}: {} = {}", s.path.value, ToString(s.id), ToString(s.id, s.value));
           },
           [](const InstallPolicy& s) {
             return fmt::format("install policy {} ({} prefixes)", s.policy_id, s.policy->prefixes.size());

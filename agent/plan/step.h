@@ -11,6 +11,7 @@
 
 #include "agent/model/compiled_policy.h"
 #include "agent/model/ids.h"
+#include "agent/model/limit_spec.h"
 #include "agent/model/limits.h"
 
 namespace bulkhead {
@@ -21,9 +22,10 @@ struct CreateCgroup {
 };
 struct SetLimit {
   CgroupPath path;
-  LimitKind kind{};
-  std::optional<uint64_t> value;     // nullopt = lift the limit (weights: back to the default)
-  std::optional<uint64_t> previous;  // what the kernel has now; undo puts it back
+  LimitId id;
+  std::optional<LimitValue> value;     // as the kernel will hold it; nullopt = lift the limit (weights: the default)
+  std::optional<LimitValue> previous;  // what the kernel has now; undo puts it back
+  OnShrink on_shrink{};                // for a memory.max that is lowered
   bool operator==(const SetLimit&) const = default;
 };
 struct InstallPolicy {

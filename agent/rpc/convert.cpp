@@ -1,6 +1,5 @@
 #include "agent/rpc/convert.h"
 
-#include <cmath>
 #include <set>
 
 #include <fmt/format.h>
@@ -10,16 +9,6 @@
 
 namespace bulkhead {
 namespace {
-
-constexpr double kMaxCpus = 10'000;  // ValidateLimits checks the same in microseconds; this keeps the product finite
-
-Result<uint64_t> DecodeCpus(double cpus, const std::string& field) {
-  if (std::isnan(cpus) || cpus < 0)
-    return InvalidArgument(fmt::format("{}: {} is not a number of CPUs: use 2, 0.5 or 500m", field, cpus));
-  if (cpus > kMaxCpus)
-    return InvalidArgument(fmt::format("{}: {} CPUs is out of range, use 10m to {} CPUs", field, cpus, kMaxCpus));
-  return static_cast<uint64_t>(std::llround(cpus * static_cast<double>(kCpuPeriodUsec)));
-}
 
 // 127.0.0.0/8, ::1, 0.0.0.0/8, ::, multicast and broadcast name no task.
 Status CheckTaskAddress(const IpAddress& address, const std::string& field) {
@@ -101,7 +90,7 @@ v1::Tenant EncodeTenant(const TenantSpec& spec) {
   v1::Tenant tenant;
   tenant.set_name(spec.id.name);
   EncodeLabels(spec.labels, *tenant.mutable_labels());
-  if (spec.limits != Limits{}) *tenant.mutable_limits() = EncodeLimits(spec.limits);
+  if (spec.limits != LimitSpec{}) *tenant.mutable_limits() = EncodeLimits(spec.limits);
   return tenant;
 }
 
@@ -110,7 +99,7 @@ v1::Task EncodeTask(const TaskSpec& spec) {
   task.set_tenant(spec.id.tenant);
   task.set_name(spec.id.name);
   EncodeLabels(spec.labels, *task.mutable_labels());
-  if (spec.limits != Limits{}) *task.mutable_limits() = EncodeLimits(spec.limits);
+  if (spec.limits != LimitSpec{}) *task.mutable_limits() = EncodeLimits(spec.limits);
   for (const IpAddress& address : spec.addresses) task.add_addresses(address.ToString());
   return task;
 }
@@ -122,28 +111,6 @@ v1::Object EncodeObject(const ObjectSpec& spec) {
                       [&](const PolicySpec& policy) { *object.mutable_network_policy() = EncodePolicy(policy); }},
              spec);
   return object;
-}
-
-Result<Limits> DecodeLimits(const v1::Limits& limits, const std::string& field) {
-  Limits decoded;
-  if (limits.cpu().has_max()) {
-    BULKHEAD_ASSIGN(decoded.cpu_max_usec, DecodeCpus(limits.cpu().max(), field + ".cpu.max"));
-  }
-  if (limits.cpu().has_weight()) decoded.cpu_weight = limits.cpu().weight();
-  if (limits.memory().has_max()) decoded.memory_max_bytes = limits.memory().max();
-  if (limits.pids().has_max()) decoded.pids_max = limits.pids().max();
-  BULKHEAD_RETURN_IF_ERROR(ValidateLimits(decoded, field));
-  return decoded;
-}
-
-v1::Limits EncodeLimits(const Limits& limits) {
-  v1::Limits encoded;
-  if (limits.cpu_max_usec)
-    encoded.mutable_cpu()->set_max(static_cast<double>(*limits.cpu_max_usec) / static_cast<double>(kCpuPeriodUsec));
-  if (limits.cpu_weight) encoded.mutable_cpu()->set_weight(*limits.cpu_weight);
-  if (limits.memory_max_bytes) encoded.mutable_memory()->set_max(*limits.memory_max_bytes);
-  if (limits.pids_max) encoded.mutable_pids()->set_max(*limits.pids_max);
-  return encoded;
 }
 
 std::string EncodeSpec(const ObjectSpec& spec) { return EncodeObject(spec).SerializeAsString(); }

@@ -29,8 +29,9 @@ v1::NetworkPolicy EncodePolicy(const PolicySpec& spec);
 
 // `field` is the path in messages, "limits". CPUs become microseconds per 100 ms, rounded to the nearest; a sub-message
 // without a field in it (`cpu: {}`) limits nothing and is the same as none.
-Result<Limits> DecodeLimits(const v1::Limits& limits, const std::string& field);
-v1::Limits EncodeLimits(const Limits& limits);  // only the parts that limit something
+Result<LimitSpec> DecodeLimits(const v1::Limits& limits, const std::string& field);
+v1::Limits EncodeLimits(const LimitSpec& spec);  // only the parts that limit something
+v1::Limits EncodeLimits(const Limits& limits);
 
 // The network.baseline of the configuration: "isolate", "deny" or "allow".
 Result<Baseline> ParseBaseline(const std::string& text);

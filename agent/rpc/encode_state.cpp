@@ -10,6 +10,8 @@ v1::Enforcement EncodeEnforcement(Enforcement enforcement) {
   switch (enforcement) {
     case Enforcement::kEnforced:
       return v1::ENFORCEMENT_ENFORCED;
+    case Enforcement::kPending:
+      return v1::ENFORCEMENT_PENDING;
     case Enforcement::kDegraded:
       return v1::ENFORCEMENT_DEGRADED;
     case Enforcement::kFailed:
@@ -26,6 +28,14 @@ v1::ObjectStatus EncodeState(const ObjectState& state) {
   status.set_cgroup_id(state.cgroup_id);
   status.set_populated(state.populated);
   status.set_uid(state.uid);
+  *status.mutable_overall_limits() = EncodeLimits(state.overall.limits);
+  for (const auto& [id, level] : state.overall.decided_by) (*status.mutable_decided_by())[ToString(id)] = level;
+  for (const OverCommit& commit : state.over_commits) {
+    v1::OverCommit& entry = *status.add_over_commits();
+    entry.set_limit(ToString(commit.id));
+    entry.set_tenant(commit.limit);
+    entry.set_tasks(commit.sum);
+  }
   return status;
 }
 
@@ -43,6 +53,8 @@ v1::ApplyOutcome EncodeOutcome(Outcome outcome) {
       return v1::APPLY_OUTCOME_UNCHANGED;
     case Outcome::kRefused:
       return v1::APPLY_OUTCOME_REFUSED;
+    case Outcome::kPending:
+      return v1::APPLY_OUTCOME_PENDING;
     case Outcome::kDeleted:
       break;
   }

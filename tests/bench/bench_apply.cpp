@@ -1,5 +1,5 @@
 // What CgroupTree costs beside the same system calls made by hand, in the same hierarchies and the same run:
-//   create: a tenant and a task with four limits each;  change: the four limits of a live task, on held descriptors.
+//   create: a tenant and a task with six limits each;  change: the six limits of a live task, on held descriptors.
 // CgroupTree reads every write back. "raw" does not, "raw_read_back" does: the ratio to the first is the price of
 // knowing, the ratio to the second is our own overhead. The variants alternate, so that drift of the machine hits all
 // alike.
@@ -16,8 +16,11 @@ namespace bulkhead::bench {
 namespace {
 
 constexpr int kRounds = 400;
-const Limits kLow{.cpu_max_usec = 50'000, .cpu_weight = 200, .memory_max_bytes = 64u << 20, .pids_max = 64};
-const Limits kHigh{.cpu_max_usec = 80'000, .cpu_weight = 300, .memory_max_bytes = 96u << 20, .pids_max = 96};
+const Limits kLow{{LimitKind::kCpuMax, 50'000},       {LimitKind::kCpuBurst, 20'000},      {LimitKind::kCpuWeight, 200},
+                  {LimitKind::kMemoryMax, 64u << 20}, {LimitKind::kMemoryHigh, 60u << 20}, {LimitKind::kPidsMax, 64}};
+const Limits kHigh{{LimitKind::kCpuMax, 80'000},        {LimitKind::kCpuBurst, 40'000},
+                   {LimitKind::kCpuWeight, 300},        {LimitKind::kMemoryMax, 96u << 20},
+                   {LimitKind::kMemoryHigh, 90u << 20}, {LimitKind::kPidsMax, 96}};
 
 void Check(bool ok, const char* what) {
   if (ok) return;
@@ -38,21 +41,21 @@ struct RawWrite {
   std::string high;
 };
 
-// The writes that four limits take, in an order that works for raising memory; by hand in both cgroup versions.
+// The writes that the limits take, in an order that works for raising memory; by hand in both cgroup versions.
 std::vector<RawWrite> WritesFor(const CgroupMounts& mounts, const std::string& cgroup) {
   std::vector<RawWrite> writes;
-  for (const LimitKind kind : kAllLimits) {
-    const CgroupHierarchy& carrier = *mounts.Carrier(ControllerOf(kind));
-    const LimitFile files = LimitFileOf(kind, carrier.v2);
+  for (const auto& [id, low] : kLow) {
+    const CgroupHierarchy& carrier = *mounts.Carrier(ControllerOf(id.kind));
+    const LimitFile file = LimitFileOf(id.kind, carrier.v2);
     RawWrite write{.dir = carrier.top.get(),
-                   .file = cgroup + "/" + files.value,
-                   .low = *LimitToText(kind, carrier.v2, kLow.Get(kind)),
-                   .high = *LimitToText(kind, carrier.v2, kHigh.Get(kind))};
+                   .file = cgroup + "/" + file.value,
+                   .low = *LimitToText(id, file, low),
+                   .high = *LimitToText(id, file, kHigh.Get(id))};
     writes.push_back(write);
-    if (kind != LimitKind::kMemoryMax || files.companion == nullptr) continue;
-    write.file = cgroup + "/" + files.companion;
+    if (id.kind != LimitKind::kMemoryMax || file.companion == nullptr) continue;
+    write.file = cgroup + "/" + file.companion;
     // The top has no limit files in v2 and the same as below in v1.
-    if (::faccessat(write.dir, files.companion, F_OK, 0) == 0) writes.push_back(write);
+    if (::faccessat(write.dir, file.companion, F_OK, 0) == 0) writes.push_back(write);
   }
   return writes;
 }
@@ -70,7 +73,10 @@ void RawCreate(const CgroupMounts& mounts, const std::string& cgroup, bool is_te
   const CgroupHierarchy& unified = mounts.unified();
   if (is_tenant && !unified.controllers.empty()) {
     const UniqueFd fd(::openat(unified.top.get(), (cgroup + "/cgroup.subtree_control").c_str(), O_WRONLY | O_CLOEXEC));
-    WriteFd(fd.get(), "+cpu +memory +pids", false);
+    std::string words;
+    for (const Controller controller : unified.controllers)
+      words += fmt::format("{}+{}", words.empty() ? "" : " ", ControllerName(controller, true));
+    WriteFd(fd.get(), words, false);
   }
   for (const RawWrite& write : writes) {
     const UniqueFd fd(::openat(write.dir, write.file.c_str(), (read_back ? O_RDWR : O_WRONLY) | O_CLOEXEC));
@@ -84,7 +90,7 @@ void RawRemove(const CgroupMounts& mounts, const std::string& cgroup) {
 }
 
 void SetAll(LibcgroupTree& tree, const CgroupPath& path, const Limits& limits) {
-  for (const LimitKind kind : kAllLimits) Check(tree.SetLimit(path, kind, limits.Get(kind)).status());
+  for (const auto& [id, value] : limits) Check(tree.SetLimit(path, id, value).status());
 }
 
 Json Compare(const std::vector<double>& ours, const std::vector<double>& raw, const std::vector<double>& read_back) {

@@ -149,7 +149,7 @@ TEST_F(CgroupLimits, LoweringMemoryBelowUseTellsWhatTheKernelSaid) {
   EXPECT_THAT(Message(refused),
               ::testing::AllOf(::testing::HasSubstr("acme/web"), ::testing::HasSubstr("memory.limit_in_bytes")));
   EXPECT_TRUE(holder.Alive());
-  EXPECT_EQ(tree().ReadLimits(kWeb)->memory_max_bytes, 64u << 20);
+  EXPECT_EQ(tree().ReadLimits(kWeb)->Number(LimitKind::kMemoryMax), 64u << 20);
 }
 
 TEST_F(CgroupLimits, AMeterOfARemovedCgroupReadsNothingEvenWhenTheNameIsUsedAgain) {

@@ -111,8 +111,8 @@ TEST_F(CgroupProcesses, WhatForksWhileItIsMovedIsUnderAllWallsOrNone) {
     }
     ASSERT_THAT(tree().Kill(kWeb, kPatience), IsOk());
   }
-  EXPECT_EQ(tree().ReadLimits(kAcme)->pids_max, 400u);
-  EXPECT_EQ(tree().ReadLimits(kWeb)->pids_max, std::nullopt);
+  EXPECT_EQ(tree().ReadLimits(kAcme)->Number(LimitKind::kPidsMax), 400u);
+  EXPECT_EQ(tree().ReadLimits(kWeb)->Number(LimitKind::kPidsMax), std::nullopt);
 }
 
 TEST_F(CgroupProcesses, AProcessLeftHalfWayByACrashIsCompletedByTheNextMove) {
@@ -166,7 +166,7 @@ TEST_F(CgroupProcesses, ProcessesOfAThreadedCgroupAreSeen) {
   const int top = tree().mounts().unified().top.get();
   const std::string web = tree().Relative(kWeb);
   Child child = Child::Sleeping();
-  if (tree().mounts().hybrid()) {
+  if (tree().mounts().unified().controllers.empty()) {
     ASSERT_THAT(WriteFileAt(top, web + "/cgroup.type", "threaded"), IsOk());
     EXPECT_THAT(tree().Attach(kWeb, child.pid()), IsOk());
   } else {  // controllers that cannot count threads are on above the task: only what it makes itself can be threaded
@@ -196,7 +196,7 @@ TEST_F(CgroupProcesses, AForkBombIsKilledWhole) {
   EXPECT_FALSE(bomb.Alive());
   EXPECT_THAT(*tree().Processes(kWeb), IsEmpty());
   EXPECT_FALSE(tree().Info(kWeb)->populated);
-  EXPECT_EQ(tree().ReadLimits(kWeb)->pids_max, 60u);
+  EXPECT_EQ(tree().ReadLimits(kWeb)->Number(LimitKind::kPidsMax), 60u);
   EXPECT_THAT(tree().Remove(kWeb), IsOk());
 }
 
@@ -215,7 +215,7 @@ TEST_F(CgroupProcesses, AForkBombOutsideCgroup2IsKilledWhole) {
   ASSERT_TRUE(Eventually([&] { return tree().Processes(kWeb)->size() >= 55; }));
   ASSERT_THAT(tree().Kill(kWeb, kPatience), IsOk());
   EXPECT_THAT(*tree().Processes(kWeb), IsEmpty());
-  EXPECT_EQ(tree().ReadLimits(kWeb)->pids_max, 60u);
+  EXPECT_EQ(tree().ReadLimits(kWeb)->Number(LimitKind::kPidsMax), 60u);
 }
 
 TEST_F(CgroupProcesses, AFightingForkBombIsMovedWhole) {
@@ -236,7 +236,7 @@ TEST_F(CgroupProcesses, AFightingForkBombIsMovedWhole) {
   for (const auto& hierarchy : tree().mounts().all()) anywhere.merge(Members(hierarchy));
   EXPECT_GE(anywhere.size(), 40u);
   for (const int pid : anywhere) EXPECT_EQ(WallsOf(fmt::format("/proc/{}", pid)), tree().mounts().all().size()) << pid;
-  EXPECT_EQ(tree().ReadLimits(kWeb)->pids_max, 60u);
+  EXPECT_EQ(tree().ReadLimits(kWeb)->Number(LimitKind::kPidsMax), 60u);
   ASSERT_THAT(tree().Kill(kWeb, kPatience), IsOk());
 }
 
@@ -271,7 +271,7 @@ TEST_F(CgroupProcesses, ProcessesThatFleeIntoTheirChildrenAreMovedWhole) {
   const int top = tree().mounts().unified().top.get();
   ASSERT_THAT(WriteFileAt(top, tree().Relative(kWeb) + "/cgroup.kill", "1"), IsOk());
   EXPECT_TRUE(Eventually([&] { return tree().Processes(kWeb)->empty(); }));
-  EXPECT_EQ(tree().ReadLimits(kWeb)->pids_max, 64u);
+  EXPECT_EQ(tree().ReadLimits(kWeb)->Number(LimitKind::kPidsMax), 64u);
 }
 
 TEST_F(CgroupProcesses, OneselfIsNeverMoved) {

@@ -184,7 +184,7 @@ TEST_F(CgroupStructure, AForeignPeriodIsPutRight) {
   const std::string dir = tree().Relative(kAcme);
   ASSERT_THAT(WriteFileAt(cpu.top.get(), dir + "/cpu.cfs_period_us", "50000"), IsOk());
   ASSERT_THAT(WriteFileAt(cpu.top.get(), dir + "/cpu.cfs_quota_us", "10000"), IsOk());
-  EXPECT_EQ(tree().ReadLimits(kAcme)->cpu_max_usec, 20'000u);
+  EXPECT_EQ(tree().ReadLimits(kAcme)->Number(LimitKind::kCpuMax), 20'000u);
   EXPECT_EQ(*tree().SetLimit(kAcme, LimitKind::kCpuMax, 30'000), 30'000u);
   EXPECT_EQ(*ReadFileAt(cpu.top.get(), dir + "/cpu.cfs_period_us"), "100000\n");
 }
@@ -198,10 +198,11 @@ TEST_F(CgroupStructure, SwapIsNoWayAroundTheMemoryWall) {
     ASSERT_THAT(tree().SetLimit(kAcme, LimitKind::kMemoryMax, mib << 20), IsOk());
     EXPECT_EQ(*ReadFileAt(memory.top.get(), file), std::to_string(mib << 20) + "\n");
   }
-  // Somebody opens the hole: it shows as a limit that differs, and is closed by setting the limit again.
+  // Somebody opens the hole: it shows as a limit that differs, and is closed by setting that limit.
   ASSERT_THAT(WriteFileAt(memory.top.get(), file, "-1"), IsOk());
-  EXPECT_EQ(tree().ReadLimits(kAcme)->memory_max_bytes, std::nullopt);
-  EXPECT_EQ(*tree().SetLimit(kAcme, LimitKind::kMemoryMax, 128u << 20), 128u << 20);
+  EXPECT_EQ(tree().ReadLimits(kAcme)->Number(LimitKind::kSwapMax), std::nullopt);
+  EXPECT_EQ(tree().Effective(kAcme, {{LimitKind::kMemoryMax, 128u << 20}}, {}).Number(LimitKind::kSwapMax), 0u);
+  EXPECT_EQ(tree().SetLimit(kAcme, LimitKind::kSwapMax, uint64_t{0})->value().number(), 0u);
   EXPECT_EQ(*ReadFileAt(memory.top.get(), file), std::to_string(128u << 20) + "\n");
 }
 

@@ -10,6 +10,7 @@
 #include <fmt/ranges.h>
 
 #include "agent/base/log.h"
+#include "agent/kernel/disks.h"
 #include "agent/kernel/policy_entries.h"
 #include "agent/kernel/process_mover.h"
 #include "agent/rpc/convert.h"
@@ -17,10 +18,13 @@
 namespace bulkhead::test {
 namespace {
 
-std::map<CgroupPath, Limits> LimitsOf(const DesiredState& desired) {
+// What every cgroup should hold.
+std::map<CgroupPath, Limits> LimitsOf(const CgroupTree& tree, const DesiredState& desired) {
   std::map<CgroupPath, Limits> limits;
-  for (const auto& [id, tenant] : desired.tenants) limits[PathOf(id)] = tenant.limits;
-  for (const auto& [id, task] : desired.tasks) limits[PathOf(id)] = task.limits;
+  for (const auto& [id, tenant] : desired.tenants)
+    limits[PathOf(id)] = tree.Effective(PathOf(id), tenant.limits.values, {});
+  for (const auto& [id, task] : desired.tasks)
+    limits[PathOf(id)] = tree.Effective(PathOf(id), task.limits.values, limits[PathOf(TenantId{id.tenant})]);
   return limits;
 }
 
@@ -72,9 +76,10 @@ std::unique_ptr<CrashAgent> CrashAgent::Open(CrashWorld& world, const Say& say) 
   agent->gated_tree_ = std::make_unique<GatedTree>(*agent->tree_, agent->gate_);
   agent->gated_maps_ = std::make_unique<GatedMaps>(*agent->maps_, agent->gate_);
   agent->events_ = std::make_unique<EventLog>(agent->clock_, 1000);
-  agent->engine_ = std::make_unique<Engine>(
-      Engine::Parts{*agent->gated_tree_, *agent->gated_maps_, *agent->store_, agent->clock_, *agent->events_},
-      kBaseline, nullptr);
+  agent->engine_ =
+      std::make_unique<Engine>(Engine::Parts{*agent->gated_tree_, *agent->gated_maps_, *agent->store_, agent->clock_,
+                                             *agent->events_, [](const std::string& path) { return DiskUnder(path); }},
+                               kBaseline, nullptr);
   return agent;
 }
 
@@ -108,13 +113,13 @@ std::map<TaskId, CompiledPolicy::Hash> CrashAgent::HashesOf(const DesiredState& 
 void CrashAgent::CheckTorn(const DesiredState& before, const DesiredState& after) {
   const auto have = Observe();
   if (!have.ok()) return Require(have.status(), "look at the kernel");
-  const auto old_limits = LimitsOf(before), new_limits = LimitsOf(after);
+  const auto old_limits = LimitsOf(*tree_, before), new_limits = LimitsOf(*tree_, after);
   for (const auto& [path, cgroup] : have->cgroups()) {
     const auto was = old_limits.find(path), will = new_limits.find(path);
     if (was == old_limits.end() && will == new_limits.end()) say_("torn: unknown cgroup " + path.value);
     for (const LimitKind kind : kAllLimits) {
       const auto held = cgroup.limits.Get(kind);
-      const auto is = [&](const auto& wanted) { return tree_->Effective(kind, wanted.Get(kind)) == held; };
+      const auto is = [&](const Limits& wanted) { return wanted.Get(kind) == held; };
       const bool old_or_new =
           is(was == old_limits.end() ? Limits{} : was->second) || (will != new_limits.end() && is(will->second));
       if (!old_or_new) say_(fmt::format("torn: {} {} is neither old nor new", path.value, LimitName(kind)));

@@ -37,10 +37,9 @@ void MutationGate::KillPoint(const std::string& what) {
 Status GatedTree::Create(const CgroupPath& path) {
   return gate_.Pass(path.value + ": create", [&] { return tree_.Create(path); });
 }
-Result<std::optional<uint64_t>> GatedTree::SetLimit(const CgroupPath& path, LimitKind kind,
-                                                    std::optional<uint64_t> value) {
-  return gate_.Pass(fmt::format("{}: {}", path.value, LimitName(kind)),
-                    [&] { return tree_.SetLimit(path, kind, value); });
+Result<std::optional<LimitValue>> GatedTree::SetLimit(const CgroupPath& path, const LimitId& id,
+                                                      const std::optional<LimitValue>& value) {
+  return gate_.Pass(fmt::format("{}: {}", path.value, ToString(id)), [&] { return tree_.SetLimit(path, id, value); });
 }
 Status GatedTree::Attach(const CgroupPath& path, int pid) {
   return gate_.Pass(path.value + ": attach", [&] { return tree_.Attach(path, pid); });

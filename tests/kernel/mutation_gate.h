@@ -55,12 +55,19 @@ class GatedTree final : public CgroupTree {
   Result<CgroupInfo> Info(const CgroupPath& path) override { return tree_.Info(path); }
   Status Create(const CgroupPath& path) override;
   Result<Limits> ReadLimits(const CgroupPath& path) override { return tree_.ReadLimits(path); }
-  Result<std::optional<uint64_t>> SetLimit(const CgroupPath& path, LimitKind kind,
-                                           std::optional<uint64_t> value) override;
-  std::optional<uint64_t> Effective(LimitKind kind, std::optional<uint64_t> value) const override {
-    return tree_.Effective(kind, value);
+  Result<Limits> ReadLimits(const CgroupPath& path, const std::vector<LimitId>& ids) override {
+    return tree_.ReadLimits(path, ids);
   }
-  std::string Unsupported(LimitKind kind) const override { return tree_.Unsupported(kind); }
+  Result<std::optional<LimitValue>> SetLimit(const CgroupPath& path, const LimitId& id,
+                                             const std::optional<LimitValue>& value) override;
+  Result<uint64_t> MemoryInUse(const CgroupPath& path) override { return tree_.MemoryInUse(path); }
+  Limits Effective(const CgroupPath& path, const Limits& wanted, const Limits& above) const override {
+    return tree_.Effective(path, wanted, above);
+  }
+  std::set<LimitKind> Copied() const override { return tree_.Copied(); }
+  LimitSupport Supports(const CgroupPath& path, const LimitId& id, const Limits& with) const override {
+    return tree_.Supports(path, id, with);
+  }
   Status Attach(const CgroupPath& path, int pid) override;
   Result<std::vector<int>> Processes(const CgroupPath& path) override { return tree_.Processes(path); }
   Status Kill(const CgroupPath& path, std::chrono::milliseconds timeout) override;

@@ -8,11 +8,13 @@
 
 #include <chrono>
 #include <cstdlib>
+#include <filesystem>
 #include <set>
 
 #include <fmt/format.h>
 
 #include "agent/base/file_io.h"
+#include "agent/kernel/disks.h"
 
 namespace bulkhead::test {
 namespace {
@@ -66,6 +68,15 @@ std::string ScratchTree::Dir(Controller controller, const std::string& path) con
 
 std::string ScratchTree::UnifiedDir(const std::string& path) const {
   return tree_->mounts().unified().mount_point + "/" + tree_->Relative(CgroupPath{path});
+}
+
+Result<DiskId> AnyDisk() {
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator("/sys/block", error)) {
+    const auto disk = DiskUnder("/dev/" + entry.path().filename().string());
+    if (disk.ok()) return disk;
+  }
+  return NotFound("this host has no disk");
 }
 
 Child::Child(const std::function<int()>& body) : pid_(::fork()) {

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "agent/kernel/libcgroup_tree.h"
+#include "agent/model/disk_id.h"
 
 namespace bulkhead::test {
 
@@ -31,6 +32,9 @@ class ScratchTree {
   std::string root_;
   std::unique_ptr<LibcgroupTree> tree_;
 };
+
+// A whole disk of this host.
+Result<DiskId> AnyDisk();
 
 // A forked process that runs `body` and then exits with what it returned. Killed and reaped in the end.
 class Child {

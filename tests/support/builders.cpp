@@ -18,6 +18,7 @@ T Must(Result<T> result) {
 IpAddress Address(const std::string& text) { return Must(ParseAddress(text)); }
 IpPrefix Prefix(const std::string& text) { return Must(ParsePrefix(text)); }
 PortRange Port(const std::string& text) { return Must(ParsePortRange(text)); }
+IndexSet Set(const std::string& text) { return Must(IndexSet::Parse(text)); }
 
 Peer Same() { return Peer{.kind = Peer::Kind::kSameTenant}; }
 

@@ -15,18 +15,23 @@ constexpr uint64_t operator""_GiB(unsigned long long value) { return value << 30
 IpAddress Address(const std::string& text);
 IpPrefix Prefix(const std::string& text);
 PortRange Port(const std::string& text);
+IndexSet Set(const std::string& text);
 
 // What tenants and tasks have in common.
 template <typename Spec, typename Builder>
 class LimitedBuilder {
  public:
   Builder& Label(const std::string& key, const std::string& value) { return spec_.labels[key] = value, self(); }
+  Builder& Limit(const LimitId& id, const LimitValue& value) { return spec_.limits.values.Set(id, value), self(); }
+  Builder& Require(const std::string& name) { return spec_.limits.require.insert(name), self(); }
   Builder& CpuMax(double cpus) {
-    return spec_.limits.cpu_max_usec = static_cast<uint64_t>(cpus * static_cast<double>(kCpuPeriodUsec)), self();
+    return Limit(LimitKind::kCpuMax, static_cast<uint64_t>(cpus * static_cast<double>(kCpuPeriodUsec)));
   }
-  Builder& CpuWeight(uint64_t weight) { return spec_.limits.cpu_weight = weight, self(); }
-  Builder& MemoryMax(uint64_t bytes) { return spec_.limits.memory_max_bytes = bytes, self(); }
-  Builder& PidsMax(uint64_t pids) { return spec_.limits.pids_max = pids, self(); }
+  Builder& CpuWeight(uint64_t weight) { return Limit(LimitKind::kCpuWeight, weight); }
+  Builder& Cpus(const std::string& list) { return Limit(LimitKind::kCpuCpus, Set(list)); }
+  Builder& MemoryMax(uint64_t bytes) { return Limit(LimitKind::kMemoryMax, bytes); }
+  Builder& MemoryHigh(uint64_t bytes) { return Limit(LimitKind::kMemoryHigh, bytes); }
+  Builder& PidsMax(uint64_t pids) { return Limit(LimitKind::kPidsMax, pids); }
   operator Spec() const { return spec_; }  // NOLINT(google-explicit-constructor): reads as the spec it builds
 
  protected:

@@ -8,8 +8,6 @@
 namespace bulkhead {
 namespace {
 
-constexpr uint64_t kPage = 4096;
-constexpr uint64_t kMemoryCeiling = (uint64_t{1} << 63) - kPage;  // more is "max" to the kernel
 constexpr char kElsewhere[] = "/";
 
 // As kernel/: one or two names, nothing that climbs.
@@ -18,22 +16,6 @@ Status CheckPath(const CgroupPath& path) {
   const size_t slash = path.value.find('/');
   BULKHEAD_RETURN_IF_ERROR(ValidateName(path.value.substr(0, slash), "cgroup"));
   return slash == std::string::npos ? Ok() : ValidateName(path.value.substr(slash + 1), "cgroup");
-}
-
-// The errno with which the kernel refuses a value; 0 = it takes it.
-int Refusal(LimitKind kind, std::optional<uint64_t> value) {
-  if (!value) return 0;
-  switch (kind) {
-    case LimitKind::kCpuMax:
-      return *value < 1'000 ? EINVAL : 0;
-    case LimitKind::kCpuWeight:
-      return *value < 1 || *value > 10'000 ? ERANGE : 0;
-    case LimitKind::kPidsMax:
-      return *value > 4'194'304 ? EINVAL : 0;
-    case LimitKind::kMemoryMax:
-      break;
-  }
-  return 0;
 }
 
 bool IsAtOrBelow(const std::string& path, const std::string& top) {
@@ -54,10 +36,6 @@ int FakeCgroupTree::AddProcessElsewhere() {
 
 void FakeCgroupTree::MakeInside(const CgroupPath& path, const std::string& child) {
   nodes_[path.value + "/" + child].id = next_id_++;
-}
-
-void FakeCgroupTree::WriteBehind(const CgroupPath& path, LimitKind kind, std::optional<uint64_t> value) {
-  nodes_.at(path.value).limits.Get(kind) = Effective(kind, value);
 }
 
 void FakeCgroupTree::RemoveBehind(const CgroupPath& path) {
@@ -121,41 +99,10 @@ Status FakeCgroupTree::Create(const CgroupPath& path) {
     const std::string parent = slash == std::string::npos ? "" : path.value.substr(0, slash);
     if (!path.value.empty()) BULKHEAD_RETURN_IF_ERROR(MustExist({parent}, "create cgroup in it"));
     nodes_[path.value].id = next_id_++;
+    if (path.value.empty()) return Ok();
+    for (const LimitKind kind : CopiedOn(host_)) nodes_[path.value].limits.Set(kind, SetAt(parent, kind));
     return Ok();
   });
-}
-
-Result<Limits> FakeCgroupTree::ReadLimits(const CgroupPath& path) {
-  BULKHEAD_RETURN_IF_ERROR(faults_.Read("read", path.value + ": read limits"));
-  BULKHEAD_RETURN_IF_ERROR(MustExist(path, "read limits"));
-  return nodes_.at(path.value).limits;
-}
-
-Result<std::optional<uint64_t>> FakeCgroupTree::SetLimit(const CgroupPath& path, LimitKind kind,
-                                                         std::optional<uint64_t> value) {
-  const std::string what = fmt::format("{}: write {}", path.value, LimitName(kind));
-  const Status written = faults_.Mutate(LimitName(kind), what, [&]() -> Status {
-    BULKHEAD_RETURN_IF_ERROR(MustExist(path, fmt::format("write {}", LimitName(kind))));
-    if (const std::string why = Unsupported(kind); !why.empty()) return FailedPrecondition(what + ": " + why);
-    if (const int error = Refusal(kind, value); error != 0) return Errno(error, what);
-    nodes_.at(path.value).limits.Get(kind) = Effective(kind, value);
-    return Ok();
-  });
-  BULKHEAD_RETURN_IF_ERROR(written);
-  return nodes_.at(path.value).limits.Get(kind);
-}
-
-std::optional<uint64_t> FakeCgroupTree::Effective(LimitKind kind, std::optional<uint64_t> value) const {
-  if (!value) return std::nullopt;
-  if (kind == LimitKind::kMemoryMax && *value >= kMemoryCeiling) return std::nullopt;
-  if (kind == LimitKind::kMemoryMax) return *value / kPage * kPage;
-  if (kind == LimitKind::kCpuWeight && *value == kDefaultCpuWeight) return std::nullopt;
-  return value;
-}
-
-std::string FakeCgroupTree::Unsupported(LimitKind kind) const {
-  const auto found = unsupported_.find(kind);
-  return found == unsupported_.end() ? "" : found->second;
 }
 
 Status FakeCgroupTree::Attach(const CgroupPath& path, int pid) {

@@ -20,7 +20,10 @@ namespace bulkhead::test {
 
 class FakeNode {
  public:
-  explicit FakeNode(Baseline node_baseline = Baseline::kIsolate) : baseline(node_baseline) { Start(); }
+  explicit FakeNode(Baseline node_baseline = Baseline::kIsolate, const LimitHost& host = FakeCgroupTree::Unified())
+      : baseline(node_baseline), tree(&steps, host) {
+    Start();
+  }
 
   // The agent process begins (again). The kernel and the state directory live on.
   void Start() {
@@ -34,12 +37,18 @@ class FakeNode {
     if (!opened.ok()) throw std::runtime_error(Message(opened.status()));
     store = *std::move(opened);
     events = std::make_unique<EventLog>(clock, 1000);
-    engine = std::make_unique<Engine>(Engine::Parts{tree, maps, *store, clock, *events}, baseline,
-                                      [this](const LiveTask& task) {
-                                        sampled.push_back(task);
-                                        return ledger;
-                                      });
+    engine = std::make_unique<Engine>(Parts(), baseline, [this](const LiveTask& task) {
+      sampled.push_back(task);
+      return ledger;
+    });
     recovered = engine->Recover();
+  }
+  Engine::Parts Parts() {
+    return {tree, maps, *store, clock, *events, [this](const std::string& path) -> Result<DiskId> {
+              const auto found = disks.find(path);
+              if (found == disks.end()) return NotFound(path + ": No such file or directory");
+              return found->second;
+            }};
   }
   std::string state_path() const { return directory / "state.db"; }
 
@@ -64,9 +73,10 @@ class FakeNode {
   TempDir directory;
   StepCounter steps;
   FakeClock clock;
-  FakeCgroupTree tree{&steps};
+  FakeCgroupTree tree;
   FakePolicyMaps maps{tree, &steps};
   bool crash_while_saving = false;  // within the transaction
+  Disks disks;                      // what paths are on
   std::string set_aside;
   std::unique_ptr<StateStore> store;
   std::unique_ptr<EventLog> events;

@@ -126,8 +126,13 @@ LiveNode::LiveNode(Options options) : events(clock, options.events) {
   ledger_ = Must(Ledger::Open(folder_ + "/ledger.db", "boot", 1U << 20U));
   sampler = std::make_unique<Sampler>(usage, *ledger_, clock, "boot");
   engine = std::make_unique<Engine>(
-      Engine::Parts{.tree = tree, .maps = maps, .store = *store_, .clock = clock, .events = events}, Baseline::kIsolate,
-      [this](const LiveTask& task) { return sampler->Final(task); });
+      Engine::Parts{.tree = tree,
+                    .maps = maps,
+                    .store = *store_,
+                    .clock = clock,
+                    .events = events,
+                    .disk_under = [](const std::string& path) -> Result<DiskId> { return NotFound(path); }},
+      Baseline::kIsolate, [this](const LiveTask& task) { return sampler->Final(task); });
   api_ = std::make_unique<NodeApi>(
       NodeApi::Parts{.engine = *engine,
                      .events = events,

@@ -79,7 +79,7 @@ TEST_F(CtlTest, ABadFieldIsOneLineWithObjectFieldAndPlace) {
   EXPECT_THAT(output.err, StartsWith("bulkheadctl: apply task acme/web-1: limits.pids.max: "));
   EXPECT_THAT(output.err, HasSubstr("set.yaml:"));
   EXPECT_EQ(std::count(output.err.begin(), output.err.end(), '\n'), 1);
-  EXPECT_EQ(Node({"get", "tenants"}).out, "TENANT  WALLS  CPU  MEMORY  PIDS  LABELS  WHY\n");
+  EXPECT_EQ(Node({"get", "tenants"}).out, "TENANT  WALLS  CPU  MEMORY  PIDS  OVER  LABELS  WHY\n");
 }
 
 TEST_F(CtlTest, GetAndDescribeShowLimitsInHumanUnits) {
@@ -89,7 +89,7 @@ TEST_F(CtlTest, GetAndDescribeShowLimitsInHumanUnits) {
   EXPECT_THAT(list.out, HasSubstr("0.5 CPU"));
   EXPECT_THAT(list.out, HasSubstr("/ 256 MiB"));
   const Output one = Node({"describe", "task", "acme/web-1"});
-  EXPECT_THAT(one.out, HasSubstr("memory.max    256 MiB"));
+  EXPECT_THAT(one.out, HasSubstr("memory.max        256 MiB"));
   const Output json = Node({"get", "task", "acme/web-1", "-o", "json"});
   EXPECT_THAT(json.out, HasSubstr("\"max\": \"268435456\""));
   EXPECT_THAT(Node({"get", "task", "acme/web-1", "-o", "yaml"}).out, HasSubstr("max: 256MiB"));

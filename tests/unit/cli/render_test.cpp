@@ -5,6 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "agent/cli/limit_text.h"
+
 namespace bulkhead::cli {
 namespace {
 
@@ -32,6 +34,35 @@ TEST(Units, AreForPeople) {
   EXPECT_EQ(Seconds(360'000), "4d 4h");
   EXPECT_EQ(Count(950), "950");
   EXPECT_EQ(Count(12'300), "12.3k");
+}
+
+TEST(LimitLines, NameEveryLimitThatIsSet) {
+  v1::Limits limits;
+  limits.mutable_cpu()->set_max(0.5);
+  limits.mutable_cpu()->mutable_burst()->set_nanos(20'000'000);
+  limits.mutable_cpu()->set_idle(true);
+  limits.mutable_cpu()->set_cpus("0-1");
+  limits.mutable_memory()->set_swap_max(0);
+  limits.mutable_pids()->set_max(64);
+  limits.add_require("cpu");
+  limits.set_io_weight(50);
+  v1::IoLimits& io = *limits.add_io();
+  io.set_disk("254:0");
+  io.set_read_bps(1U << 20U);
+  io.set_write_iops(7);
+  limits.add_hugetlb()->set_page_size(2U << 20U);
+  limits.mutable_hugetlb(0)->set_max(4U << 20U);
+  const std::vector<std::pair<std::string, std::string>> lines = {{"cpu.max", "0.5 CPU"},
+                                                                  {"cpu.burst", "20ms"},
+                                                                  {"cpu.idle", "yes"},
+                                                                  {"cpu.cpus", "0-1"},
+                                                                  {"memory.swap_max", "0 B"},
+                                                                  {"pids.max", "64"},
+                                                                  {"io_weight", "50"},
+                                                                  {"io.read_bps", "1 MiB/s on 254:0"},
+                                                                  {"io.write_iops", "7 op/s on 254:0"},
+                                                                  {"hugetlb.max", "4 MiB in pages of 2 MiB"}};
+  EXPECT_EQ(LimitLines(limits), lines);
 }
 
 TEST(Table, FitsItsWidthByCuttingWhatMayShrink) {

@@ -23,7 +23,7 @@ std::vector<ObjectSpec> Shop() {
 }
 
 std::vector<std::string> Outcomes(const Result<std::vector<ObjectResult>>& results) {
-  const char* names[] = {"created", "changed", "unchanged", "refused", "deleted"};
+  const char* names[] = {"created", "changed", "unchanged", "refused", "pending", "deleted"};
   std::vector<std::string> texts;
   if (!results.ok()) return {results.status().ToString()};
   for (const ObjectResult& result : *results)
@@ -36,8 +36,8 @@ TEST(Apply, KernelEnforcesWhatWasAskedWhenItReturns) {
   EXPECT_THAT(Outcomes(node.engine->Apply(Shop(), {})),
               ElementsAre("tenant acme created", "task acme/web created", "policy acme/web created"));
   EXPECT_THAT(node.tree.Paths(), ElementsAre("acme", "acme/web"));
-  EXPECT_EQ(node.tree.LimitsAt("acme").memory_max_bytes, 1_GiB);
-  EXPECT_EQ(node.tree.LimitsAt("acme/web").pids_max, 10U);
+  EXPECT_EQ(node.tree.LimitsAt("acme").Number(LimitKind::kMemoryMax), 1_GiB);
+  EXPECT_EQ(node.tree.LimitsAt("acme/web").Number(LimitKind::kPidsMax), 10U);
   const CompiledPolicy* policy = node.PolicyOf("acme/web");
   ASSERT_NE(policy, nullptr);
   EXPECT_TRUE(Evaluate(*policy, {Direction::kEgress, Remote::kNoTask, Address("10.1.1.1"), 6, 443}).allow);
@@ -45,7 +45,7 @@ TEST(Apply, KernelEnforcesWhatWasAskedWhenItReturns) {
   EXPECT_EQ(node.Kernel().OwnerOf(Address("10.0.0.1")), node.tree.IdOf("acme/web"));
   const ObjectState state = node.engine->StateOf(TaskId{"acme", "web"});
   EXPECT_EQ(state.enforcement, Enforcement::kEnforced) << ::testing::PrintToString(state.reasons);
-  EXPECT_EQ(state.effective_limits.memory_max_bytes, 64_MiB);
+  EXPECT_EQ(state.effective_limits.Number(LimitKind::kMemoryMax), 64_MiB);
   EXPECT_THAT(state.uid, SizeIs(32));
 }
 
@@ -91,8 +91,8 @@ TEST(Apply, TenantAndTaskNarrowBottomUpInOneBatch) {
                           Task("acme", "web").Label("app", "web").MemoryMax(16_MiB).PidsMax(150).Addr("10.0.0.1")},
                          {});
   ASSERT_THAT(Outcomes(results), ElementsAre("tenant acme changed", "task acme/web changed"));
-  EXPECT_EQ(node.tree.LimitsAt("acme").memory_max_bytes, 32_MiB);
-  EXPECT_EQ(node.tree.LimitsAt("acme").pids_max, 200U);
+  EXPECT_EQ(node.tree.LimitsAt("acme").Number(LimitKind::kMemoryMax), 32_MiB);
+  EXPECT_EQ(node.tree.LimitsAt("acme").Number(LimitKind::kPidsMax), 200U);
 }
 
 TEST(Apply, PoliciesOfOneBatchFlipTogether) {
@@ -129,8 +129,8 @@ TEST(Apply, WidenedTenantGoesBackWhenTheBatchStops) {
   const auto results =
       node.engine->Apply({Tenant("acme").MemoryMax(2_GiB).PidsMax(50), Task("acme", "new").CpuMax(1)}, {});
   EXPECT_THAT(Outcomes(results), ElementsAre("tenant acme refused", "task acme/new refused"));
-  EXPECT_EQ(node.tree.LimitsAt("acme").memory_max_bytes, 1_GiB);
-  EXPECT_EQ(node.tree.LimitsAt("acme").pids_max, 100U);
+  EXPECT_EQ(node.tree.LimitsAt("acme").Number(LimitKind::kMemoryMax), 1_GiB);
+  EXPECT_EQ(node.tree.LimitsAt("acme").Number(LimitKind::kPidsMax), 100U);
 }
 
 TEST(Apply, FullDataPlaneRefusesThePolicyAndKeepsTheOldOne) {

@@ -88,7 +88,7 @@ TEST(Crash, ApplyIsCompletedByRecoverFromEveryStep) {
       [](FakeNode& node) { (void)node.engine->Apply(After(), {.prune = true}); },
       [](FakeNode& node, const std::string& where) {
         EXPECT_THAT(node.tree.Paths(), ::testing::ElementsAre("acme", "acme/web", "beta", "beta/new")) << where;
-        EXPECT_EQ(node.tree.LimitsAt("acme").memory_max_bytes, 512_MiB) << where;
+        EXPECT_EQ(node.tree.LimitsAt("acme").Number(LimitKind::kMemoryMax), 512_MiB) << where;
       });
   EXPECT_GT(crashes, 30);
 }

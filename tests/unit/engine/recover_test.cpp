@@ -136,7 +136,7 @@ TEST(Reconcile, ForeignWriteIsUndoneAndToldOnce) {
   EXPECT_EQ(state.enforcement, Enforcement::kDegraded);
   EXPECT_THAT(state.reasons, ElementsAre(HasSubstr("the kernel holds 1073741824, wanted is 67108864")));
   node.engine->Reconcile();
-  EXPECT_EQ(node.tree.LimitsAt(kWeb).memory_max_bytes, 64_MiB);
+  EXPECT_EQ(node.tree.LimitsAt(kWeb).Number(LimitKind::kMemoryMax), 64_MiB);
   EXPECT_THAT(node.EventsOf("repaired"), ElementsAre("acme/web: acme/web: memory.max = 67108864"));
 }
 

@@ -123,11 +123,10 @@ TEST(FullDiskAfterApply, IsTriedAgainAtEveryTick) {
   ASSERT_THAT(node.engine->Apply({Tenant("acme"), Task("acme", "web").PidsMax(5)}, {}), IsOk());
   std::optional<FullDisk> full;
   (void)node.tree.AddProcess({"acme/web"});
-  node.engine = std::make_unique<Engine>(Engine::Parts{node.tree, node.maps, *node.store, node.clock, *node.events},
-                                         node.baseline, [&](const LiveTask&) {
-                                           full.emplace();
-                                           return Ok();
-                                         });
+  node.engine = std::make_unique<Engine>(node.Parts(), node.baseline, [&](const LiveTask&) {
+    full.emplace();
+    return Ok();
+  });
   ASSERT_THAT(node.engine->Recover(), IsOk());
   ASSERT_THAT(node.engine->Delete("task", "acme/web"), IsOk()) << "the last sample is where the disk fills up";
   EXPECT_EQ(node.engine->NodeState().enforcement, Enforcement::kDegraded);

@@ -95,9 +95,17 @@ INSTANTIATE_TEST_SUITE_P(
                StatusCode::kInvalidArgument,
                {"addresses", "127.0.0.1"}},
         BadSet{"LimitThisHostLacks",
-               {Task("acme", "a").CpuWeight(10)},
+               {Task("acme", "a").CpuWeight(10).Require("cpu.weight")},
                StatusCode::kFailedPrecondition,
-               {"task acme/a", "limits.cpu.weight", "controller"}},
+               {"task acme/a", "limits.cpu.weight: required", "controller"}},
+        BadSet{"CpusOutsideTheTenants",
+               {Tenant("acme").Cpus("0-1"), Task("acme", "a").Cpus("1-2")},
+               StatusCode::kInvalidArgument,
+               {"task acme/a", "limits.cpu.cpus", "1-2", "0-1"}},
+        BadSet{"LimitsThatExclude",
+               {Task("acme", "a").MemoryMax(1_MiB).MemoryHigh(1_MiB)},
+               StatusCode::kInvalidArgument,
+               {"task acme/a", "limits.memory.high", "below memory.max"}},
         BadSet{"PolicyThatDoesNotFit",
                {Policy("acme", "sieve").Ingress({Allow({}, ManyPorts())})},
                StatusCode::kResourceExhausted,
@@ -118,7 +126,7 @@ TEST(Validate, TenantAndTaskMayRiseAndFallInOneSet) {
   ASSERT_THAT(node.engine->Apply({Tenant("acme").PidsMax(100), Task("acme", "a").PidsMax(100)}, {}), IsOk());
   EXPECT_THAT(node.engine->Apply({Task("acme", "a").PidsMax(200), Tenant("acme").PidsMax(200)}, {}), IsOk());
   EXPECT_THAT(node.engine->Apply({Tenant("acme").PidsMax(20), Task("acme", "a").PidsMax(10)}, {}), IsOk());
-  EXPECT_EQ(node.tree.LimitsAt("acme").pids_max, 20U);
+  EXPECT_EQ(node.tree.LimitsAt("acme").Number(LimitKind::kPidsMax), 20U);
 }
 
 TEST(Validate, AddressMayMoveBetweenTasksOfOneSet) {

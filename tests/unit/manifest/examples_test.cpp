@@ -19,7 +19,14 @@ TEST(Examples, TenantsAreValidFromFileToValue) {
     tasks += std::holds_alternative<TaskSpec>(*spec);
     policies += std::holds_alternative<PolicySpec>(*spec);
     if (const auto* task = std::get_if<TaskSpec>(&*spec); task && task->id.name == "web-1") {
-      EXPECT_EQ(task->limits, (Limits{50'000, 100, 256U << 20, 64}));
+      EXPECT_EQ(task->limits.values, (Limits{{LimitKind::kCpuMax, 50'000},
+                                             {LimitKind::kCpuBurst, 20'000},
+                                             {LimitKind::kCpuWeight, 100},
+                                             {LimitKind::kMemoryMax, 256U << 20},
+                                             {LimitKind::kMemoryHigh, 230U << 20},
+                                             {LimitKind::kSwapMax, 0},
+                                             {LimitKind::kOomGroup, 1},
+                                             {LimitKind::kPidsMax, 64}}));
     }
   }
   EXPECT_EQ(tenants, 2);

@@ -97,7 +97,7 @@ TEST(ParseManifest, UnknownFieldsAreNamedWithTheNearestKnownOne) {
   EXPECT_EQ(ErrorOf(TaskWith("limits:\n  memroy: {max: 1GiB}")),
             "t.yaml:5: limits.memroy: unknown field; did you mean \"memory\"?");
   EXPECT_EQ(ErrorOf(TaskWith("limits: {disk: 5}")),
-            "t.yaml:4: limits.disk: unknown field; use one of cpu, memory, pids");
+            "t.yaml:4: limits.disk: unknown field; use one of cpu, memory, pids, require, io, io_weight, hugetlb");
   EXPECT_EQ(ErrorOf("kind: NetworkPolicy\ntenant: a\nname: p\ningress:\n  - from:\n    - cdir: 10.0.0.0/8\n"),
             "t.yaml:6: ingress[0].from[0].cdir: unknown field; did you mean \"cidr\"?");
 }

@@ -50,8 +50,8 @@ TEST(MetricsCollector, TakesWhatIsWantedAndWhatTheKernelHolds) {
               IsOk());
   const MetricsSnapshot snapshot = watched.collector->Collect();
   ASSERT_EQ(snapshot.tasks.size(), 1U);
-  EXPECT_EQ(snapshot.tasks[0].wanted.memory_max_bytes, 64_MiB);
-  EXPECT_EQ(snapshot.tasks[0].held.memory_max_bytes, 64_MiB);
+  EXPECT_EQ(snapshot.tasks[0].wanted.Number(LimitKind::kMemoryMax), 64_MiB);
+  EXPECT_EQ(snapshot.tasks[0].held.Number(LimitKind::kMemoryMax), 64_MiB);
   EXPECT_EQ(snapshot.tasks[0].enforcement, Enforcement::kEnforced);
   EXPECT_FALSE(snapshot.tasks[0].usage) << "nothing was sampled yet";
   ASSERT_EQ(snapshot.tenants.size(), 1U);
@@ -70,7 +70,7 @@ TEST(MetricsCollector, SaysWhatTheLastReconciliationCouldNotRepair) {
   watched.node.engine->Reconcile();
   const MetricsSnapshot snapshot = watched.collector->Collect();
   EXPECT_EQ(snapshot.tasks[0].enforcement, Enforcement::kDegraded);
-  EXPECT_EQ(snapshot.tasks[0].held.memory_max_bytes, 1_MiB);
+  EXPECT_EQ(snapshot.tasks[0].held.Number(LimitKind::kMemoryMax), 1_MiB);
   EXPECT_EQ(snapshot.engine.steps.failed, 1U);
   watched.node.engine->Reconcile();
   EXPECT_EQ(watched.collector->Collect().tasks[0].enforcement, Enforcement::kEnforced);

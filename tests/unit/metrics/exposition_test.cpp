@@ -39,8 +39,8 @@ TEST(Exposition, ValuesAreInBaseUnits) {
   task.usage->counters.cpu_ns = 1'500'000'000;
   task.usage->counters.memory_bytes = 64 << 20;
   task.usage->memory_byte_seconds = 12345;
-  task.wanted.cpu_max_usec = 25'000;
-  task.held.cpu_max_usec = 30'000;
+  task.wanted.Set(LimitKind::kCpuMax, 25'000);
+  task.held.Set(LimitKind::kCpuMax, 30'000);
   const std::string text = Expose(task);
   for (const char* line : {"task_cpu_seconds_total{tenant=\"acme\",task=\"web\"} 1.5\n",
                            "task_memory_bytes{tenant=\"acme\",task=\"web\"} 67108864\n",

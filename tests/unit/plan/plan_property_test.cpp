@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/support/random_limits.h"
 #include "tests/unit/plan/plan_world.h"
 
 namespace bulkhead::test {
@@ -17,11 +18,12 @@ class RandomWorld {
     DesiredState want;
     for (const char* name : {"acme", "acme-2", "beta"}) {
       if (Below(4) == 0) continue;
-      TenantSpec tenant{.id = {name}, .limits = AnyLimits()};
+      TenantSpec tenant{.id = {name}, .labels = {}, .limits = {.values = RandomLimits(random_), .require = {}}};
       want.tenants[tenant.id] = tenant;
       for (const char* task_name : {"a", "b", "c"}) {
         if (Below(3) == 0) continue;
-        TaskSpec task{.id = {name, task_name}, .limits = AnyLimits()};
+        TaskSpec task{.id = {name, task_name}};
+        task.limits.values = RandomLimits(random_, tenant.limits.values);
         if (Below(2)) task.labels["app"] = std::string(1, static_cast<char>('x' + Below(2)));
         want.tasks[task.id] = task;
       }
@@ -54,7 +56,7 @@ class RandomWorld {
           have.EraseCgroup(path);
           break;
         case 1:
-          cgroup.limits = AnyLimits();
+          cgroup.limits = RandomLimits(random_);
           have.SetCgroup(path, cgroup);
           break;
         case 2:
@@ -74,14 +76,6 @@ class RandomWorld {
   }
 
  private:
-  Limits AnyLimits() {
-    Limits limits;
-    if (Below(2)) limits.cpu_max_usec = 1000 + Below(3) * 50'000;
-    if (Below(2)) limits.cpu_weight = 100 + Below(2) * 50;
-    if (Below(2)) limits.memory_max_bytes = 1'000'000 + Below(3) * 1'000'000;
-    if (Below(2)) limits.pids_max = 1 + Below(100);
-    return limits;
-  }
   std::mt19937 random_;
 };
 
@@ -95,11 +89,25 @@ void CheckSafe(const Observed& have, uint32_t seed, const Step& step) {
   }
 }
 
+// What a cgroup holds on the way is never wider than the wider of before and after. A tenant's set that is exchanged for
+// another is both for a moment: no process is in a tenant's cgroup itself.
+void CheckWidth(const Limits& before, const SetLimit& step, const Limits& after, uint32_t seed) {
+  const LimitKind kind = step.id.kind;
+  const auto old = before.Get(step.id), now = after.Get(step.id);
+  if (ChangeOf(kind, old, step.value) != Change::kWider || ChangeOf(kind, now, step.value) != Change::kWider) return;
+  const bool of_tenant = step.path.value.find('/') == std::string::npos;
+  const bool both = old && now && step.value && TraitsOf(kind).shape == LimitShape::kSet && of_tenant &&
+                    step.value->set() == old->set().Union(now->set());
+  ASSERT_TRUE(both) << "seed " << seed << " " << ToString(Step(step)) << " between " << ToString(step.id, old) << " and "
+                    << ToString(step.id, now);
+}
+
 TEST(PlanProperty, OnePlanGetsThereFromAnywhere) {
   size_t steps_done = 0;
   for (uint32_t seed = 1; seed <= 3000; ++seed) {
     RandomWorld random(seed);
     PlanWorld world;
+    world.limits.cpuset_v1 = world.limits.memory_v1 = seed % 2 == 0;
     for (int round = 0; round < 3; ++round) {
       const DesiredState before = world.want;
       world.want = random.AnyDesired();
@@ -109,9 +117,16 @@ TEST(PlanProperty, OnePlanGetsThereFromAnywhere) {
       for (const auto& [id, task] : before.tasks) scope.tasks.insert(id);
       for (const auto& [id, tenant] : before.tenants) scope.tenants.insert(id);
       const auto steps = world.Plan(scope);
+      const Observed disturbed = world.have;
       for (const Step& step : steps) {
         world.Perform({step});
         CheckSafe(world.have, seed, step);
+      }
+      for (const Step& step : steps) {
+        const auto* limit = std::get_if<SetLimit>(&step);
+        const ObservedCgroup* old = limit ? disturbed.Cgroup(limit->path) : nullptr;
+        const ObservedCgroup* now = limit ? world.have.Cgroup(limit->path) : nullptr;
+        if (now) CheckWidth(old ? old->limits : Limits{}, *limit, now->limits, seed);
       }
       steps_done += steps.size();
       ASSERT_EQ(Texts(world.Plan(scope)), std::vector<std::string>{}) << "seed " << seed;
@@ -127,6 +142,7 @@ TEST(PlanProperty, ObjectByObjectGetsThereToo) {
   for (uint32_t seed = 1; seed <= 1000; ++seed) {
     RandomWorld random(seed);
     PlanWorld world;
+    world.limits.cpuset_v1 = world.limits.memory_v1 = seed % 2 == 0;
     for (int round = 0; round < 3; ++round) {
       const DesiredState before = world.want;
       world.want = random.AnyDesired();

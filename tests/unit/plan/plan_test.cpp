@@ -57,7 +57,7 @@ TEST(MakePlan, LiftedLimitGoesBackToTheKernelsDefault) {
   world.Want(Task("acme", "web").MemoryMax(64_MiB).Addr("10.0.0.1"));
   const auto steps = world.Plan();
   ASSERT_THAT(Texts(steps), ElementsAre("acme/web: pids.max = max"));
-  EXPECT_EQ(std::get<SetLimit>(steps[0]).previous, 10U);
+  EXPECT_EQ(std::get<SetLimit>(steps[0]).previous, LimitValue(10));
 }
 
 TEST(MakePlan, NewPolicyStandsWholeBeforeTheFlipAndTheOldGoesLast) {
@@ -155,18 +155,39 @@ TEST(MakePlan, AddressMovesBetweenTasksInEitherOrder) {
 
 TEST(MakePlan, LimitThatTheHostCannotEnforceIsNotWritten) {
   PlanWorld world;
-  world.host.unsupported = {LimitKind::kPidsMax};
+  world.limits.weaker[LimitKind::kPidsMax] = {LimitSupport::Level::kNone, "no pids controller"};
   world.Want(Tenant("acme").PidsMax(10));
   EXPECT_THAT(Texts(world.Plan()), ElementsAre("acme: create cgroup"));
 }
 
+TEST(MakePlan, CopiesOfATenantsCpusFollowItInsideIt) {
+  PlanWorld world;
+  world.limits.cpuset_v1 = true;
+  world.Want(Tenant("acme").Cpus("0,1"));
+  world.Want(Task("acme", "a"));
+  world.Want(Task("acme", "b").Cpus("1"));
+  world.Perform(world.Plan());
+  EXPECT_EQ(world.have.Cgroup({"acme/a"})->limits.Get(LimitKind::kCpuCpus), LimitValue(Set("0-1")));
+
+  world.Want(Tenant("acme").Cpus("1,2"));
+  EXPECT_THAT(Texts(world.Plan({.tenants = {{"acme"}}})),
+              ElementsAre("acme: cpu.cpus = 0-2", "acme/a: cpu.cpus = 1-2", "acme: cpu.cpus = 1-2"));
+  world.Perform(world.Plan({.tenants = {{"acme"}}}));
+  world.Want(Tenant("acme"));
+  EXPECT_THAT(Texts(world.Plan({.tenants = {{"acme"}}, .widen_tenants_only = true})),
+              ElementsAre("acme: cpu.cpus = all"));
+  EXPECT_THAT(Texts(world.Plan({.tenants = {{"acme"}}})), ElementsAre("acme: cpu.cpus = all", "acme/a: cpu.cpus = all"));
+  world.Perform(world.Plan({.tenants = {{"acme"}}}));
+  EXPECT_THAT(world.Plan(), IsEmpty());
+}
+
 TEST(MakePlan, FullDataPlaneIsRefusedWithItsSize) {
   PlanWorld world = Standing();
-  world.host.max_tasks = 1;
+  world.max_tasks = 1;
   world.Want(Task("acme", "b"));
   auto compiled = std::make_shared<const CompiledPolicy>();
   EXPECT_THAT(
-      MakePlan(world.want, {{{"acme", "b"}, {compiled, {}}}}, world.have, {.tasks = {{"acme", "b"}}}, world.host),
+      MakePlan(world.want, {{{"acme", "b"}, {compiled, {}}}}, world.have, {.tasks = {{"acme", "b"}}}, world.Host()),
       StatusIs(StatusCode::kResourceExhausted, HasSubstr("acme/b: the data plane holds 1 tasks")));
 }
 

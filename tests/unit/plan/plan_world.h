@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include "agent/model/limit_host.h"
 #include "agent/plan/plan.h"
 #include "agent/plan/policy_compiler.h"
 #include "tests/support/builders.h"
@@ -17,7 +18,9 @@ class PlanWorld {
  public:
   DesiredState want;
   Observed have;
-  HostFacts host{.effective = Effective, .max_tasks = 64};
+  LimitHost limits{.cpus = Set("0-3"), .mems = Set("0"), .weaker = {}};
+  Disks disks;
+  uint32_t max_tasks = 64;
   Baseline baseline = Baseline::kIsolate;
 
   void Want(const TenantSpec& tenant) { want.tenants[tenant.id] = tenant; }
@@ -31,23 +34,26 @@ class PlanWorld {
       EXPECT_TRUE(compiled.ok());
       policies[id] = {std::make_shared<const CompiledPolicy>(*compiled), compiled->ContentHash()};
     }
-    auto steps = MakePlan(want, policies, have, scope, host);
+    auto steps = MakePlan(want, policies, have, scope, Host());
     EXPECT_TRUE(steps.ok()) << steps.status().ToString();
     return steps.ok() ? *steps : std::vector<Step>{};
   }
 
   void Perform(const std::vector<Step>& steps) {
     for (const Step& step : steps) {
-      Step done = step;
-      if (auto* limit = std::get_if<SetLimit>(&done)) limit->value = Effective(limit->kind, limit->value);
-      have.Apply(done, next_cgroup_id_++);
+      have.Apply(step, next_cgroup_id_++);
     }
   }
 
-  static std::optional<uint64_t> Effective(LimitKind kind, std::optional<uint64_t> value) {
-    if (value && kind == LimitKind::kMemoryMax) return *value / 4096 * 4096;
-    if (value == kDefaultCpuWeight && kind == LimitKind::kCpuWeight) return std::nullopt;
-    return value;
+  HostFacts Host() const {
+    return {.effective =
+                [this](const CgroupPath& path, const Limits& wanted, const Limits& above) {
+                  const bool task = path.value.find('/') != std::string::npos;
+                  return EffectiveOn(limits, task ? Tier::kTask : Tier::kTenant, wanted, above);
+                },
+            .copied = CopiedOn(limits),
+            .disks = disks,
+            .max_tasks = max_tasks};
   }
 
  private:

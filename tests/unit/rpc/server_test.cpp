@@ -61,7 +61,7 @@ TEST(Server, AppliesToTheKernelAndTellsIt) {
   ASSERT_EQ(applied.results_size(), 2);
   EXPECT_EQ(applied.results(1).name(), "acme/web-1");
   EXPECT_EQ(applied.results(1).outcome(), v1::APPLY_OUTCOME_CREATED);
-  node.OnCore([&] { EXPECT_EQ(node.tree.LimitsAt("acme/web-1").pids_max, 64U); });
+  node.OnCore([&] { EXPECT_EQ(node.tree.LimitsAt("acme/web-1").Number(LimitKind::kPidsMax), 64U); });
 
   grpc::ClientContext context;
   v1::GetTaskRequest get;
