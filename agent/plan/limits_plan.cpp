@@ -36,9 +36,6 @@ std::vector<SetLimit> PlanLimits(const CgroupPath& path, const LimitChange& chan
     auto held = change.held.Get(id);
     auto wanted = change.effective.Get(id);
     if (held == wanted) return;
-    // Nobody asked for it: it comes with another limit, when that is set for the first time.
-    const bool comes_along = !change.asked.Has(id) && !copied.contains(id.kind);
-    if (!held && comes_along && !change.held.Has(LimitKind::kMemoryMax)) return;
     const Change way = ChangeOf(id.kind, held, wanted);
     const bool is_set = TraitsOf(id.kind).shape == LimitShape::kSet;
     const bool narrows = way == Change::kNarrower || (is_set && way == Change::kOther);

@@ -61,11 +61,11 @@ TEST(PlanLimits, ASetThatIsExchangedNarrowsUnlessOthersHoldCopies) {
   EXPECT_THAT(Steps(held, {}, Part::kWidening, copied), ElementsAre("cpu.cpus = all"));
 }
 
-TEST(PlanLimits, WhatComesWithAnotherLimitIsNotWritten) {
+TEST(PlanLimits, WhatComesWithAnotherLimitIsSetToo) {
   const Limits asked{{LimitKind::kMemoryMax, 400}};
   const Limits effective{{LimitKind::kMemoryMax, 400}, {LimitKind::kSwapMax, 0}};
-  EXPECT_EQ(PlanLimits({"acme"}, {asked, effective, {}}, Part::kAll, {}).size(), 1U);
-  EXPECT_EQ(PlanLimits({"acme"}, {asked, effective, {{LimitKind::kSwapMax, 8}}}, Part::kAll, {}).size(), 2U);
+  for (const Limits& held : {Limits{}, Limits{{LimitKind::kSwapMax, 8}}})
+    EXPECT_EQ(PlanLimits({"acme"}, {asked, effective, held}, Part::kAll, {}).size(), 2U);
   const auto opened = PlanLimits({"acme"}, {asked, effective, {{LimitKind::kMemoryMax, 400}}}, Part::kAll, {});
   ASSERT_EQ(opened.size(), 1U) << "somebody has lifted it behind our back";
   EXPECT_EQ(ToString(Step(opened[0])), "acme: memory.swap_max = 0");
