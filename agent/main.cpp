@@ -58,8 +58,8 @@ Status RunAgent(const Flags& flags, const v1::Config& config) {
   BULKHEAD_ASSIGN(const std::string machine_id, MachineId());
   const uint64_t memory_bytes = HostMemory();
   if (config.reserve().memory() > memory_bytes)
-    return InvalidArgument(fmt::format("reserve.memory: {} bytes, but this host has {}", config.reserve().memory(),
-                                       memory_bytes));
+    return InvalidArgument(
+        fmt::format("reserve.memory: {} bytes, but this host has {}", config.reserve().memory(), memory_bytes));
   BULKHEAD_ASSIGN(const auto tree, LibcgroupTree::Create(config.cgroup().root()));
   const NodeFacts facts{.node_id = config.node().id().empty() ? machine_id : config.node().id(),
                         .boot_id = boot_id,

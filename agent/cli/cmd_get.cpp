@@ -53,14 +53,20 @@ Result<int> GetTenants(const Cli& cli, Client& client, const Arguments& argument
                          [&](v1::ListTenantsResponse& page) { all.mutable_tenants()->MergeFrom(page.tenants()); }));
     if (WriteMessage(cli, all)) return kDone;
   }
-  Table table({{"TENANT"}, {"WALLS"}, {"CPU"}, {"MEMORY"}, {"PIDS"}, {"OVER", false, true}, {"LABELS", false, true}, {"WHY", false, true}});
+  Table table({{"TENANT"},
+               {"WALLS"},
+               {"CPU"},
+               {"MEMORY"},
+               {"PIDS"},
+               {"OVER", false, true},
+               {"LABELS", false, true},
+               {"WHY", false, true}});
   for (const auto& entry : all.tenants()) {
     const v1::Limits& limits = entry.tenant().limits();
     table.Add({entry.tenant().name(), EnforcementCell(entry.status().enforcement()), CpuMax(limits).value_or("-"),
                OfLimit(Bytes(entry.usage().memory_bytes()), MemoryMax(limits)),
                OfLimit(Count(entry.usage().pids()), PidsMax(limits)), OverTexts(entry.status()),
-               LabelsText(entry.tenant().labels()),
-               Join(entry.status().reasons())});
+               LabelsText(entry.tenant().labels()), Join(entry.status().reasons())});
   }
   WriteTable(cli, table);
   return kDone;

@@ -24,7 +24,7 @@ int Write(const Cli& cli, const v1::ReloadResponse& response) {
     refused += int{bad};
     const bool pending = result.outcome() == v1::APPLY_OUTCOME_PENDING;
     const std::string what = pending                                         ? "pending: " + result.error()
-                             : bad                                             ? "refused: " + result.error()
+                             : bad                                           ? "refused: " + result.error()
                              : result.outcome() == v1::APPLY_OUTCOME_CREATED ? "created"
                                                                              : "changed";
     cli.out << fmt::format("{} {} {}\n", result.kind(), result.name(),

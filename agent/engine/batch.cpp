@@ -149,8 +149,8 @@ void Batch::Wait(Item& item, const std::string& what_for) {
 // The rest of the object is as wanted.
 void Batch::WaitForMemory(Item& item, const Journal& journal) {
   if (journal.shrinking.empty()) return;
-  item.error = Unavailable(
-      fmt::format("the old limit stays until what is in use fits, which the agent goes on with: {}", journal.shrinking));
+  item.error = Unavailable(fmt::format(
+      "the old limit stays until what is in use fits, which the agent goes on with: {}", journal.shrinking));
   item.waits = true;
 }
 

@@ -10,8 +10,9 @@ Engine::Engine(Parts parts, Baseline baseline, BeforeRemove before_remove)
     : parts_(parts), baseline_(baseline), before_remove_(std::move(before_remove)), policies_(baseline) {}
 
 Executor Engine::MakeExecutor() {
-  Executor executor(parts_.tree, parts_.maps, have_, Executor::Mode::kPerform,
-                    [this](const CgroupPath& path) { return SampleBeforeRemove(path); }, &stats_.steps);
+  Executor executor(
+      parts_.tree, parts_.maps, have_, Executor::Mode::kPerform,
+      [this](const CgroupPath& path) { return SampleBeforeRemove(path); }, &stats_.steps);
   executor.AskBeforeReclaim(
       [this](const CgroupPath& path, uint64_t limit, uint64_t in_use) { return MayReclaim(path, limit, in_use); });
   return executor;

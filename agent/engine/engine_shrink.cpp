@@ -21,7 +21,8 @@ void Engine::ForgetShrinks() {
   std::erase_if(shrinks_, [this](const auto& entry) {
     const ObservedCgroup* cgroup = have_.Cgroup(entry.first);
     const auto held = cgroup ? cgroup->limits.Number(LimitKind::kMemoryMax) : std::nullopt;
-    return !cgroup || held == entry.second.limit || EffectiveAt(entry.first).Number(LimitKind::kMemoryMax) != entry.second.limit;
+    return !cgroup || held == entry.second.limit ||
+           EffectiveAt(entry.first).Number(LimitKind::kMemoryMax) != entry.second.limit;
   });
 }
 
@@ -62,8 +63,9 @@ void Engine::JudgeProtection(const CgroupPath& path, const Limits& effective, Ob
     state.reasons.push_back(fmt::format(
         "{}: enforced in part: {} is protected for {} bytes only, of the {} here{}", LimitName(kind),
         by_tenant ? "tenant " + task->tenant : "the top cgroup", outer, own,
-        by_tenant ? "" : ": set it there and above, on systemd hosts MemoryLow= or MemoryMin= of the tenants' slice and "
-                         "service"));
+        by_tenant ? ""
+                  : ": set it there and above, on systemd hosts MemoryLow= or MemoryMin= of the tenants' slice and "
+                    "service"));
   }
 }
 

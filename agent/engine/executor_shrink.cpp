@@ -28,7 +28,8 @@ Result<bool> Executor::HasRoom(const SetLimit& step, Journal& journal) {
   BULKHEAD_RETURN_IF_ERROR(in_use.status());
   if (*in_use <= step.value->number()) return true;
   if (step.on_shrink == OnShrink::kRefuse)
-    return FailedPrecondition(fmt::format("{} bytes are in use, and on_shrink is refuse: nothing has changed", *in_use));
+    return FailedPrecondition(
+        fmt::format("{} bytes are in use, and on_shrink is refuse: nothing has changed", *in_use));
   if (mode_ == Mode::kSimulate) return true;
   return Reclaim(step, *in_use, journal);
 }
@@ -41,7 +42,8 @@ Result<bool> Executor::Reclaim(const SetLimit& step, uint64_t in_use, Journal& j
   if (tree_.Supports(step.path, LimitKind::kMemoryHigh, {}).level != LimitSupport::Level::kFull) return true;
   const ObservedCgroup* cgroup = have_.Cgroup(step.path);
   const auto before = cgroup ? cgroup->limits.Get(LimitKind::kMemoryHigh) : std::nullopt;
-  const SetLimit press{step.path, LimitKind::kMemoryHigh, before ? std::min(before->number(), limit) : limit, before, {}};
+  const SetLimit press{
+      step.path, LimitKind::kMemoryHigh, before ? std::min(before->number(), limit) : limit, before, {}};
   BULKHEAD_RETURN_IF_ERROR(Annotate(Do(press), "make room"));  // also when it is held: the write is what reclaims
   pressed_[step.path] = before;
   BULKHEAD_ASSIGN(const uint64_t now, tree_.MemoryInUse(step.path));

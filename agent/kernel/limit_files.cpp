@@ -119,8 +119,8 @@ Result<std::optional<LimitValue>> NumberFromText(const LimitId& id, Spelling spe
   const LimitTraits& traits = TraitsOf(id.kind);
   if (text == "max") return traits.neutral ? std::optional<LimitValue>(MemoryCeiling(1)) : std::nullopt;
   BULKHEAD_ASSIGN(uint64_t value, NumberOf(text));
-  // v1 spells "no limit" as the largest multiple of the page size, and so does v2 for huge pages that nobody limited yet;
-  // pages that are not huge are at most 64 KiB.
+  // v1 spells "no limit" as the largest multiple of the page size, and so does v2 for huge pages that nobody limited
+  // yet; pages that are not huge are at most 64 KiB.
   constexpr uint64_t kLargestPage = 65'536;
   if ((spelling == Spelling::kBytesV1 || IsOfPageSize(id.kind)) &&
       value >= MemoryCeiling(IsOfPageSize(id.kind) ? id.of : kLargestPage))

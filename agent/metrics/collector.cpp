@@ -31,7 +31,8 @@ void MetricsCollector::AddObjects(MetricsSnapshot& snapshot) const {
   snapshot.tenants.reserve(desired.tenants.size());
   for (const auto& [id, spec] : desired.tenants) {
     const LastSeen seen = parts_.engine.LastSeenOf(id);
-    ObjectSnapshot tenant{.tenant = id.name, .wanted = spec.limits.values, .held = seen.held, .enforcement = seen.enforcement};
+    ObjectSnapshot tenant{
+        .tenant = id.name, .wanted = spec.limits.values, .held = seen.held, .enforcement = seen.enforcement};
     if (const auto reading = parts_.read_tenant(id); reading.ok()) tenant.usage = UsageTotals{.counters = *reading};
     snapshot.tenants.push_back(std::move(tenant));
   }

@@ -87,9 +87,11 @@ void Features(const DiagnosisFacts& facts, Findings& findings) {
 void LimitsOfHost(const DiagnosisFacts& facts, Findings& findings) {
   if (facts.unsupported.empty()) findings.push_back({Severity::kOk, "limits", "this host can enforce every one"});
   for (const std::string& limit : facts.unsupported) {
-    const bool basic = limit.starts_with("cpu.max:") || limit.starts_with("memory.max:") || limit.starts_with("pids.max:");
+    const bool basic =
+        limit.starts_with("cpu.max:") || limit.starts_with("memory.max:") || limit.starts_with("pids.max:");
     findings.push_back(
-        {basic ? Severity::kError : Severity::kNote, "limits", limit, "objects that ask for this limit are degraded, and refused where they require it",
+        {basic ? Severity::kError : Severity::kNote, "limits", limit,
+         "objects that ask for this limit are degraded, and refused where they require it",
          basic ? "enable the controller: look for cgroup_disable= in /proc/cmdline, and for the controller "
                  "in cgroup.controllers at every level above the top cgroup"
                : ""});

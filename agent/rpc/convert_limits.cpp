@@ -136,8 +136,8 @@ Status DecodeShrink(const v1::MemoryLimits& memory, const std::string& field, Li
     const auto* known = std::find_if(std::begin(kOnShrink), std::end(kOnShrink),
                                      [&](const auto& entry) { return entry.first == memory.on_shrink(); });
     if (known == std::end(kOnShrink))
-      return InvalidArgument(fmt::format("{}.memory.on_shrink: \"{}\" is not known: use reclaim, refuse or force", field,
-                                         Printable(memory.on_shrink())));
+      return InvalidArgument(fmt::format("{}.memory.on_shrink: \"{}\" is not known: use reclaim, refuse or force",
+                                         field, Printable(memory.on_shrink())));
     decoded.on_shrink = known->second;
   }
   if (!memory.has_shrink_deadline()) return Ok();

@@ -105,7 +105,7 @@ class Shells(NodeTest):
         self.assertEqual(self.after("bulkheadctl apply --dr", TAB), "bulkheadctl apply --dry-run ")
         self.assert_offered("bulkheadctl status -o ", "csv", "json", "table", "wide", "yaml")
         self.assertEqual(self.after("bulkheadctl status --output=j", TAB), "bulkheadctl status --output=json ")
-        self.assertEqual(self.after("bulkheadctl run --set limits.memory", TAB),
+        self.assertEqual(self.after("bulkheadctl run --set limits.memory.ma", TAB),
                          "bulkheadctl run --set limits.memory.max=")
         self.assert_offered("bulkheadctl completion ", "bash", "fish", "zsh")
 
@@ -135,7 +135,7 @@ class Shells(NodeTest):
         for line, whole in (("desc", "describe "), ("apply --dr", "apply --dry-run "), ("status -o j", "status -o json "),
                             ("status --output=j", "status --output=json "), ("attach acme/d", "attach acme/db "),
                             ("run --tenant rival --task w", "run --tenant rival --task web "),
-                            ("run --set limits.memory", "run --set limits.memory.max="),
+                            ("run --set limits.memory.ma", "run --set limits.memory.max="),
                             ("apply -f %s" % self.node.config.as_posix()[:-3], "apply -f %s " % self.node.config)):
             with self.subTest(line=line):
                 self.assertEqual(self.after("bulkheadctl " + line, TAB), "bulkheadctl " + whole)

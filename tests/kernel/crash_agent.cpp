@@ -155,7 +155,7 @@ void CrashAgent::CheckSettled() {
 // In every hierarchy: the tenants and tasks that are desired, and no other directory.
 void CrashAgent::CheckCgroups() {
   std::set<std::string> wanted;
-  for (const auto& [path, limits] : LimitsOf(engine_->desired())) wanted.insert(path.value);
+  for (const auto& [path, limits] : LimitsOf(*tree_, engine_->desired())) wanted.insert(path.value);
   for (const CgroupHierarchy& hierarchy : tree_->mounts().all()) {
     const UniqueFd root(::openat(hierarchy.top.get(), tree_->Relative({}).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     const std::set<std::string> found = DirectoriesBelow(root.get(), "", 3);

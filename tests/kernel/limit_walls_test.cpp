@@ -11,8 +11,8 @@
 #include <gmock/gmock.h>
 
 #include "agent/base/file_io.h"
-#include "agent/kernel/cgroup_meter.h"
 #include "agent/kernel/cgroup_files.h"
+#include "agent/kernel/cgroup_meter.h"
 #include "agent/plan/limits_plan.h"
 #include "tests/kernel/loop_disk.h"
 #include "tests/kernel/scratch_tree.h"
@@ -45,7 +45,9 @@ class LimitWalls : public ::testing::Test {
     for (const CgroupPath& path : {CgroupPath{}, kAcme}) Set(path, LimitKind::kCpuWeight, 10'000);
   }
   LibcgroupTree& tree() { return scratch_->tree(); }
-  bool Has(LimitKind kind) { return tree().Supports(kWeb, kind, {{LimitKind::kMemoryMax, 1}}).level != LimitSupport::Level::kNone; }
+  bool Has(LimitKind kind) {
+    return tree().Supports(kWeb, kind, {{LimitKind::kMemoryMax, 1}}).level != LimitSupport::Level::kNone;
+  }
   void Set(const CgroupPath& path, const LimitId& id, const LimitValue& value) {
     ASSERT_THAT(tree().SetLimit(path, id, value), IsOk()) << path.value << " " << ToString(id);
   }

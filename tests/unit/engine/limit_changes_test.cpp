@@ -30,8 +30,8 @@ std::vector<ObjectSpec> AnySpecs(std::mt19937& random) {
   return specs;
 }
 
-// What a cgroup holds on the way is never wider than the wider of before and after. A tenant's set that is exchanged for
-// another is both for a moment: no process is in a tenant's cgroup itself.
+// What a cgroup holds on the way is never wider than the wider of before and after. A tenant's set that is exchanged
+// for another is both for a moment: no process is in a tenant's cgroup itself.
 void CheckWrites(FakeNode& node, const LimitHost& host, const std::map<std::string, Limits>& before, size_t first,
                  const std::string& where) {
   for (size_t i = first; i < node.tree.writes().size(); ++i) {

@@ -63,7 +63,8 @@ TEST_F(Shrink, WhatCannotBeReclaimedKeepsTheOldLimitUntilItFits) {
   Begin(node, 400_MiB, 300_MiB);
   const ObjectResult result = Apply(node, Web(256_MiB));
   EXPECT_EQ(result.outcome, Outcome::kPending);
-  EXPECT_THAT(Message(result.error), AllOf(HasSubstr("memory.max = 268435456"), HasSubstr("314572800 bytes are in use")));
+  EXPECT_THAT(Message(result.error),
+              AllOf(HasSubstr("memory.max = 268435456"), HasSubstr("314572800 bytes are in use")));
   EXPECT_EQ(Max(node), 512_MiB);
   EXPECT_EQ(High(node), 256_MiB) << "the kernel goes on reclaiming";
   ObjectState state = node.engine->StateOf(kWeb);
@@ -71,7 +72,8 @@ TEST_F(Shrink, WhatCannotBeReclaimedKeepsTheOldLimitUntilItFits) {
   EXPECT_THAT(state.reasons,
               ElementsAre(AllOf(HasSubstr("536870912"), HasSubstr("314572800"), HasSubstr("268435456"))));
   EXPECT_EQ(node.engine->LastSeenOf(kWeb).enforcement, Enforcement::kDegraded);
-  EXPECT_THAT(node.engine->Attach(kWeb, {5'000'100}), StatusIs(StatusCode::kFailedPrecondition, HasSubstr("memory.max")));
+  EXPECT_THAT(node.engine->Attach(kWeb, {5'000'100}),
+              StatusIs(StatusCode::kFailedPrecondition, HasSubstr("memory.max")));
   EXPECT_THAT(node.EventsOf("pending"), ElementsAre(HasSubstr("acme/web")));
 
   node.engine->Reconcile();
@@ -146,7 +148,8 @@ TEST_F(Shrink, RefuseSaysTheNumbersAndChangesNothing) {
   for (const bool dry : {true, false}) {
     const ObjectResult result = Apply(node, Web(256_MiB, OnShrink::kRefuse), {.validate_only = dry});
     EXPECT_EQ(result.outcome, Outcome::kRefused);
-    EXPECT_THAT(Message(result.error), AllOf(HasSubstr("memory.max = 268435456"), HasSubstr("314572800 bytes are in use")));
+    EXPECT_THAT(Message(result.error),
+                AllOf(HasSubstr("memory.max = 268435456"), HasSubstr("314572800 bytes are in use")));
   }
   EXPECT_EQ(Max(node), 512_MiB);
   EXPECT_EQ(node.engine->desired().tasks.at(kWeb), Web(512_MiB));
@@ -182,7 +185,8 @@ TEST_F(Shrink, ATenantWaitsAndTheRestOfTheBatchDoesNot) {
   FakeNode node;
   ASSERT_THAT(node.engine->Apply({Tenant("acme").MemoryMax(1_GiB), Tenant("beta"), Web(100_MiB)}, {}), IsOk());
   node.tree.Use({"acme"}, 600_MiB, 600_MiB);
-  const auto results = node.engine->Apply({Tenant("acme").MemoryMax(512_MiB).PidsMax(9), Tenant("beta").PidsMax(7)}, {});
+  const auto results =
+      node.engine->Apply({Tenant("acme").MemoryMax(512_MiB).PidsMax(9), Tenant("beta").PidsMax(7)}, {});
   ASSERT_THAT(results, IsOk());
   EXPECT_EQ(results->front().outcome, Outcome::kPending);
   EXPECT_EQ(results->back().outcome, Outcome::kChanged);
@@ -257,10 +261,11 @@ TEST(Guarantees, OfATaskBeyondItsTenantsAreSaidToBeNone) {
 
 TEST(Levels, WhatDecidesAndWhatIsOverCommittedIsInTheState) {
   FakeNode node;
-  ASSERT_THAT(node.engine->Apply({Tenant("acme").MemoryMax(512_MiB).PidsMax(100),
-                                  Task("acme", "web").MemoryMax(400_MiB), Task("acme", "db").MemoryMax(400_MiB).PidsMax(5)},
-                                 {}),
-              IsOk());
+  ASSERT_THAT(
+      node.engine->Apply({Tenant("acme").MemoryMax(512_MiB).PidsMax(100), Task("acme", "web").MemoryMax(400_MiB),
+                          Task("acme", "db").MemoryMax(400_MiB).PidsMax(5)},
+                         {}),
+      IsOk());
   const ObjectState web = node.engine->StateOf(kWeb);
   EXPECT_EQ(web.overall.limits.Number(LimitKind::kMemoryMax), 400_MiB);
   EXPECT_EQ(web.overall.limits.Number(LimitKind::kPidsMax), 100u);

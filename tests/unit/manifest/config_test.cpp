@@ -90,7 +90,7 @@ TEST(ParseConfig, UnknownFieldsSuggestTheNearest) {
             "c.yaml:2: network.basline: unknown field; did you mean \"baseline\"?");
   EXPECT_EQ(ErrorOf("quantum: 1"),
             "c.yaml:1: quantum: unknown field; use one of node, paths, cgroup, network, usage, controller, listen, "
-            "log, metrics");
+            "log, metrics, reserve");
 }
 
 TEST(ParseConfig, EverythingThatIsWrongIsReportedTogether) {

@@ -1,3 +1,5 @@
+#include <set>
+
 #include <gmock/gmock.h>
 
 #include "agent/manifest/manifest.h"
@@ -32,6 +34,21 @@ TEST(Examples, TenantsAreValidFromFileToValue) {
   EXPECT_EQ(tenants, 2);
   EXPECT_EQ(tasks, 3);
   EXPECT_EQ(policies, 3);
+}
+
+TEST(Examples, LimitsShowEveryKindThatNeedsNoHugePages) {
+  const auto parsed = LoadObjects({BULKHEAD_EXAMPLES "/limits.yaml"});
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  std::set<LimitKind> shown;
+  for (const ParsedObject& one : *parsed) {
+    const auto spec = DecodeObject(one.object);
+    ASSERT_TRUE(spec.ok()) << one.file << ":" << one.line << ": " << spec.status();
+    const auto* task = std::get_if<TaskSpec>(&*spec);
+    const LimitSpec& limits = task ? task->limits : std::get<TenantSpec>(*spec).limits;
+    for (const auto& [id, value] : AskedLimits(limits, {{"/var", DiskId{8, 0}}})) shown.insert(id.kind);
+  }
+  shown.insert(LimitKind::kHugetlbMax);
+  for (const LimitKind kind : kAllLimits) EXPECT_TRUE(shown.contains(kind)) << LimitName(kind);
 }
 
 TEST(Examples, WhatTheAgentStoresReadsBackAsTheSameManifest) {

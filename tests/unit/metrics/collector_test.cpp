@@ -55,7 +55,7 @@ TEST(MetricsCollector, TakesWhatIsWantedAndWhatTheKernelHolds) {
   EXPECT_EQ(snapshot.tasks[0].enforcement, Enforcement::kEnforced);
   EXPECT_FALSE(snapshot.tasks[0].usage) << "nothing was sampled yet";
   ASSERT_EQ(snapshot.tenants.size(), 1U);
-  EXPECT_EQ(snapshot.tenants[0].held.pids_max, 9U);
+  EXPECT_EQ(snapshot.tenants[0].held.Number(LimitKind::kPidsMax), 9U);
   EXPECT_EQ(snapshot.tenants[0].usage->counters.cpu_ns, 77U);
   EXPECT_EQ(snapshot.enforcement, Enforcement::kEnforced);
   EXPECT_TRUE(snapshot.attached && snapshot.ready);

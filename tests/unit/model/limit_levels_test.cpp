@@ -17,8 +17,7 @@ TEST(Overall, TheNarrowestBoundCountsAndItsLevelIsNamed) {
                                          {"host", {{LimitKind::kMemoryMax, 300}, {LimitKind::kCpuMax, 50'000}}}});
   EXPECT_EQ(overall.limits,
             (Limits{{LimitKind::kCpuMax, 50'000}, {LimitKind::kMemoryMax, 200}, {LimitKind::kPidsMax, 10}}));
-  EXPECT_THAT(overall.decided_by,
-              ElementsAre(Pair(LimitKind::kCpuMax, "host"), Pair(LimitKind::kMemoryMax, "tenant")));
+  EXPECT_THAT(overall.decided_by, ElementsAre(Pair(LimitKind::kCpuMax, "host"), Pair(LimitKind::kMemoryMax, "tenant")));
 }
 
 TEST(Overall, SetsAreWhatAllLevelsHave) {
@@ -37,7 +36,8 @@ TEST(Overall, AProtectionIsWorthWhatTheTenantsIs) {
 }
 
 TEST(Overall, WeightsConcernOneLevel) {
-  const OverallLimits overall = Overall({{"task", {{LimitKind::kCpuWeight, 50}}}, {"tenant", {{LimitKind::kCpuWeight, 9}}}});
+  const OverallLimits overall =
+      Overall({{"task", {{LimitKind::kCpuWeight, 50}}}, {"tenant", {{LimitKind::kCpuWeight, 9}}}});
   EXPECT_TRUE(overall.limits.empty());
   EXPECT_THAT(overall.decided_by, IsEmpty());
 }

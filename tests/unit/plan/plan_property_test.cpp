@@ -89,8 +89,8 @@ void CheckSafe(const Observed& have, uint32_t seed, const Step& step) {
   }
 }
 
-// What a cgroup holds on the way is never wider than the wider of before and after. A tenant's set that is exchanged for
-// another is both for a moment: no process is in a tenant's cgroup itself.
+// What a cgroup holds on the way is never wider than the wider of before and after. A tenant's set that is exchanged
+// for another is both for a moment: no process is in a tenant's cgroup itself.
 void CheckWidth(const Limits& before, const SetLimit& step, const Limits& after, uint32_t seed) {
   const LimitKind kind = step.id.kind;
   const auto old = before.Get(step.id), now = after.Get(step.id);
@@ -98,8 +98,8 @@ void CheckWidth(const Limits& before, const SetLimit& step, const Limits& after,
   const bool of_tenant = step.path.value.find('/') == std::string::npos;
   const bool both = old && now && step.value && TraitsOf(kind).shape == LimitShape::kSet && of_tenant &&
                     step.value->set() == old->set().Union(now->set());
-  ASSERT_TRUE(both) << "seed " << seed << " " << ToString(Step(step)) << " between " << ToString(step.id, old) << " and "
-                    << ToString(step.id, now);
+  ASSERT_TRUE(both) << "seed " << seed << " " << ToString(Step(step)) << " between " << ToString(step.id, old)
+                    << " and " << ToString(step.id, now);
 }
 
 TEST(PlanProperty, OnePlanGetsThereFromAnywhere) {

@@ -176,7 +176,8 @@ TEST(MakePlan, CopiesOfATenantsCpusFollowItInsideIt) {
   world.Want(Tenant("acme"));
   EXPECT_THAT(Texts(world.Plan({.tenants = {{"acme"}}, .widen_tenants_only = true})),
               ElementsAre("acme: cpu.cpus = all"));
-  EXPECT_THAT(Texts(world.Plan({.tenants = {{"acme"}}})), ElementsAre("acme: cpu.cpus = all", "acme/a: cpu.cpus = all"));
+  EXPECT_THAT(Texts(world.Plan({.tenants = {{"acme"}}})),
+              ElementsAre("acme: cpu.cpus = all", "acme/a: cpu.cpus = all"));
   world.Perform(world.Plan({.tenants = {{"acme"}}}));
   EXPECT_THAT(world.Plan(), IsEmpty());
 }

@@ -135,7 +135,7 @@ TEST_F(BreakingEdit, RemovedRenamedAndRenumberedEnumValues) {
   EXPECT_THAT(Changes(), testing::ElementsAre(
                              "changed: value bulkhead.v1.Enforcement 1: ENFORCEMENT_ENFORCED → ENFORCEMENT_OK",
                              "removed: value bulkhead.v1.Enforcement 2: ENFORCEMENT_DEGRADED (it has number 7 now)",
-                             "removed: value bulkhead.v1.Enforcement 3: ENFORCEMENT_FAILED"));
+                             "removed: value bulkhead.v1.Enforcement 4: ENFORCEMENT_PENDING"));
 }
 
 TEST_F(BreakingEdit, ChangedAndRemovedRpcs) {

@@ -102,16 +102,15 @@ TEST(EncodeLimits, DisksAreGatheredAndNamedAsTheKernelDoes) {
 
 TEST(DecodeObject, WhatBecomesOfALimitBelowUseComesBackAsItWasAsked) {
   for (const char* shrink : {"", R"(on_shrink: "refuse")", R"(on_shrink: "force" shrink_deadline {seconds: 5})"}) {
-    const v1::Object object =
-        Parse(std::string("tenant {name: \"acme\" limits {memory {max: 8192 ") + shrink + "}}}");
+    const v1::Object object = Parse(std::string("tenant {name: \"acme\" limits {memory {max: 8192 ") + shrink + "}}}");
     const auto spec = DecodeObject(object);
     ASSERT_TRUE(spec.ok()) << spec.status();
     const auto back = DecodeSpec(EncodeSpec(*spec));
     ASSERT_TRUE(back.ok()) << back.status();
     EXPECT_EQ(std::get<TenantSpec>(*back), std::get<TenantSpec>(*spec)) << shrink;
   }
-  const auto forced = DecodeObject(Parse(
-      R"(tenant {name: "acme" limits {memory {max: 8192 on_shrink: "force" shrink_deadline {seconds: 5}}}})"));
+  const auto forced = DecodeObject(
+      Parse(R"(tenant {name: "acme" limits {memory {max: 8192 on_shrink: "force" shrink_deadline {seconds: 5}}}})"));
   EXPECT_EQ(std::get<TenantSpec>(*forced).limits.on_shrink, OnShrink::kForce);
   EXPECT_EQ(std::get<TenantSpec>(*forced).limits.shrink_deadline, std::chrono::seconds(5));
 }
