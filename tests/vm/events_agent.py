@@ -133,6 +133,8 @@ def set_property():
         run("systemctl", "set-property", "--runtime", "bulkhead-tenants.service", "MemoryMax=1800M", "CPUQuota=190%")
         run("systemctl", "daemon-reload")
         assert (ROOT / "cpu.max").read_text(encoding="utf-8").split()[0] != "max"
+        # systemd 257 does not write a revert to the cgroup until something else is set.
+        run("systemctl", "set-property", "--runtime", "bulkhead-tenants.service", "MemoryMax=infinity", "CPUQuota=")
         run("systemctl", "revert", "bulkhead-tenants.service", "bulkhead.slice")
     (ROOT / "memory.high").write_text("1900000000", encoding="utf-8")
     with Stands("root limits reverted"):
