@@ -140,6 +140,7 @@ def set_property():
     with Stands("root limits reverted"):
         run("systemctl", "daemon-reload")
         run("systemctl", "set-property", "--runtime", "bulkhead-tenants.service", "TasksMax=20000")
+        run("systemctl", "set-property", "--runtime", "bulkhead-tenants.service", "TasksMax=infinity")
         run("systemctl", "revert", "bulkhead-tenants.service")
         (ROOT / "memory.high").write_text("max", encoding="utf-8")
 
