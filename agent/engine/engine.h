@@ -53,7 +53,7 @@ struct ObjectState {
   // Something that this host can enforce is missing. Without it DEGRADED means: all that this host can.
   bool walls_missing = false;
   Limits effective_limits;
-  OverallLimits overall;              // with those of the levels above
+  OverallLimits overall;                 // with those of the levels above
   std::vector<OverCommit> over_commits;  // tenants
   uint64_t cgroup_id = 0;
   bool populated = false;

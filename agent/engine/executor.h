@@ -86,9 +86,9 @@ class Executor {
   StepCounts* counts_;
   MayReclaim may_reclaim_;
   std::map<CgroupPath, std::optional<LimitValue>> pressed_;  // by memory.high; what that was before
-  std::chrono::milliseconds patience_{0};           // what is left of it
-  Status unrecorded_;                               // why the ledger took no last usage: it takes no other now
-  uint64_t next_simulated_id_ = uint64_t{1} << 63;  // no kernel gives these out
+  std::chrono::milliseconds patience_{0};                    // what is left of it
+  Status unrecorded_;                                        // why the ledger took no last usage: it takes no other now
+  uint64_t next_simulated_id_ = uint64_t{1} << 63;           // no kernel gives these out
 };
 
 }  // namespace bulkhead
