@@ -1,5 +1,6 @@
 // From the paths that specs name to disks.
 #include <set>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -40,17 +41,20 @@ Result<Disks> Engine::FindDisks(const std::vector<ObjectSpec>& objects) const {
   return disks;
 }
 
-// File systems come and go: what is not found now keeps no limit, and says so in the object's state.
+// File systems come and go: what is not found now is limited on the disk where it was last, and the object's state says
+// so. A path that goes away must not lift a wall.
 void Engine::FindDisksAgain() {
-  disks_.clear();
+  const Disks before = std::exchange(disks_, {});
   diskless_.clear();
   const auto look = [&](const LimitSpec& limits) {
     for (const IoLimit& io : limits.io) {
       const auto disk = parts_.disk_under(io.path);
+      if (!disk.ok()) diskless_[io.path] = Message(disk.status());
+      const auto last = before.find(io.path);
       if (disk.ok())
         disks_[io.path] = *disk;
-      else
-        diskless_[io.path] = Message(disk.status());
+      else if (last != before.end())
+        disks_.insert(*last);
     }
   };
   for (const auto& [id, tenant] : desired_.tenants) look(tenant.limits);

@@ -71,7 +71,7 @@ class Executor {
   static bool IsRefusedShrink(const Step& step, const Status& status);
   Result<bool> HasRoom(const SetLimit& step, Journal& journal);
   Result<bool> Reclaim(const SetLimit& step, uint64_t in_use, Journal& journal);
-  static bool WaitsFor(const SetLimit& step, const Result<uint64_t>& in_use, Journal& journal);
+  static bool WaitsFor(const SetLimit& step, uint64_t in_use, Journal& journal);
   Status Unpress(const CgroupPath& path);
   Status Kill(const CgroupPath& path);
   Status TakeLastSample(const CgroupPath& path);

@@ -57,8 +57,8 @@ Result<bool> Executor::Reclaim(const SetLimit& step, uint64_t in_use, Journal& j
 }
 
 // False, for HasRoom.
-bool Executor::WaitsFor(const SetLimit& step, const Result<uint64_t>& in_use, Journal& journal) {
-  journal.shrinking = fmt::format("{}: {} bytes are in use", ToString(step), in_use.ok() ? *in_use : 0);
+bool Executor::WaitsFor(const SetLimit& step, uint64_t in_use, Journal& journal) {
+  journal.shrinking = fmt::format("{}: {} bytes are in use", ToString(step), in_use);
   return false;
 }
 

@@ -26,8 +26,8 @@ Status CheckDuplicates(const std::vector<ObjectSpec>& objects);
 // `target` is desired state with `objects` in it and what is to be removed gone. Judges the objects and what they touch
 // (a tenant's tasks, a task's tenant); an old inconsistency elsewhere does not block them. Every error names object and
 // field: InvalidArgument; NotFound for a tenant that is not there; FailedPrecondition for what an object requires and
-// the host cannot enforce;
-// ResourceExhausted for too many tasks, and for guarantees of memory that the host does not have.
+// the host cannot enforce; ResourceExhausted for too many tasks, and for guarantees of memory that the host does not
+// have.
 Status ValidateObjects(const std::vector<ObjectSpec>& objects, const DesiredState& target, const ValidationHost& host);
 
 }  // namespace bulkhead
