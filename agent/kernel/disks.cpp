@@ -11,7 +11,7 @@
 #include <fmt/format.h>
 
 #include "agent/base/file_io.h"
-#include "agent/kernel/cgroup_files.h"
+#include "agent/kernel/io_limits.h"
 #include "agent/kernel/mount_info.h"
 
 namespace bulkhead {
@@ -32,14 +32,6 @@ Result<Place> Look(const std::string& path) {
   return Place{false, {info.stx_dev_major, info.stx_dev_minor}, info.stx_mnt_id};
 }
 
-Result<DiskId> ParseDisk(const std::string& text) {
-  const size_t colon = text.find(':');
-  if (colon == std::string::npos) return Internal(fmt::format("\"{}\" is not major:minor", text));
-  BULKHEAD_ASSIGN(const uint64_t major, NumberOf(std::string_view(text).substr(0, colon)));
-  BULKHEAD_ASSIGN(const uint64_t minor, NumberOf(std::string_view(text).substr(colon + 1)));
-  return DiskId{static_cast<uint32_t>(major), static_cast<uint32_t>(minor)};
-}
-
 // A partition's directory lies in that of its disk.
 Result<DiskId> WholeDisk(const DiskId& device, const DiskPlaces& places) {
   std::error_code error;
@@ -48,7 +40,7 @@ Result<DiskId> WholeDisk(const DiskId& device, const DiskPlaces& places) {
   if (error) return NotFound(fmt::format("the kernel knows no disk {}", device.ToString()));
   if (!std::filesystem::exists(directory / "partition", error)) return device;
   BULKHEAD_ASSIGN(const std::string disk, ReadFile((directory.parent_path() / "dev").string()));
-  return ParseDisk(Trim(disk));
+  return DiskFromText(Trim(disk));
 }
 
 std::string Option(const MountLine& mount, const std::string& key) {

@@ -24,14 +24,6 @@ std::string_view NameOf(LimitKind kind) {
   return "";
 }
 
-Result<uint64_t> DiskFrom(std::string_view text) {
-  const size_t colon = text.find(':');
-  if (colon == std::string_view::npos) return Internal(fmt::format("\"{}\" is not major:minor", text));
-  BULKHEAD_ASSIGN(const uint64_t major, NumberOf(text.substr(0, colon)));
-  BULKHEAD_ASSIGN(const uint64_t minor, NumberOf(text.substr(colon + 1)));
-  return OfDisk({static_cast<uint32_t>(major), static_cast<uint32_t>(minor)});
-}
-
 // A word of io.max, "rbps=1048576"; what this agent does not know is not its business.
 Status AddWord(std::string_view word, uint64_t disk, Limits& limits) {
   const size_t equals = word.find('=');
@@ -46,6 +38,14 @@ Status AddWord(std::string_view word, uint64_t disk, Limits& limits) {
 
 }  // namespace
 
+Result<DiskId> DiskFromText(std::string_view text) {
+  const size_t colon = text.find(':');
+  if (colon == std::string_view::npos) return Internal(fmt::format("\"{}\" is not major:minor", text));
+  BULKHEAD_ASSIGN(const uint64_t major, NumberOf(text.substr(0, colon)));
+  BULKHEAD_ASSIGN(const uint64_t minor, NumberOf(text.substr(colon + 1)));
+  return DiskId{static_cast<uint32_t>(major), static_cast<uint32_t>(minor)};
+}
+
 std::string IoToText(const LimitId& id, const std::optional<LimitValue>& value, bool v2) {
   const std::string disk = DiskOf(id).ToString();
   if (!v2) return fmt::format("{} {}", disk, value ? value->number() : 0);
@@ -58,7 +58,8 @@ Status IoFromText(std::string_view text, bool v2, LimitKind kind, Limits& limits
     std::istringstream words(line);
     std::string word;
     if (!(words >> word) || word == "Total") continue;
-    BULKHEAD_ASSIGN(const uint64_t disk, DiskFrom(word));
+    BULKHEAD_ASSIGN(const DiskId id, DiskFromText(word));
+    const uint64_t disk = OfDisk(id);
     while (words >> word) {
       if (v2) {
         BULKHEAD_RETURN_IF_ERROR(AddWord(word, disk, limits));

@@ -185,7 +185,7 @@ Result<std::optional<LimitValue>> LimitFromText(const LimitId& id, const LimitFi
     case Spelling::kDiskAndKey:
     case Spelling::kDisk: {
       Limits limits;
-      BULKHEAD_RETURN_IF_ERROR(DisksFromText(id.kind, file, text, limits));
+      BULKHEAD_RETURN_IF_ERROR(IoFromText(text, file.spelling == Spelling::kDiskAndKey, id.kind, limits));
       return limits.Get(id);
     }
     case Spelling::kWeight:
@@ -194,10 +194,6 @@ Result<std::optional<LimitValue>> LimitFromText(const LimitId& id, const LimitFi
     default:
       return NumberFromText(id, file.spelling, text);
   }
-}
-
-Status DisksFromText(LimitKind kind, const LimitFile& file, std::string_view text, Limits& limits) {
-  return IoFromText(text, file.spelling == Spelling::kDiskAndKey, kind, limits);
 }
 
 }  // namespace bulkhead

@@ -46,7 +46,5 @@ Result<std::string> LimitToText(const LimitId& id, const LimitFile& file, const 
 // What was read; `period` is what cpu.cfs_period_us says (v1, kCpuMax). Kernel defaults are nullopt.
 Result<std::optional<LimitValue>> LimitFromText(const LimitId& id, const LimitFile& file, std::string_view text,
                                                 uint64_t period = 0);
-// Every disk that a file of limits of disks names: all four kinds in v2, that of `kind` in v1.
-Status DisksFromText(LimitKind kind, const LimitFile& file, std::string_view text, Limits& limits);
 
 }  // namespace bulkhead

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "agent/base/file_io.h"
+#include "agent/kernel/io_limits.h"
 #include "agent/kernel/small_file.h"
 
 namespace bulkhead {
@@ -216,7 +217,7 @@ Status LimitIo::ReadDisks(const std::string& cgroup, Limits& limits) {
     BULKHEAD_ASSIGN(const Slot slot, OpenSlot(cgroup, kind));
     SmallBuffer buffer;
     BULKHEAD_ASSIGN(const std::string_view text, ReadSmall(slot.value.get(), slot.files.value, buffer));
-    BULKHEAD_RETURN_IF_ERROR(Annotate(DisksFromText(kind, slot.files, text, limits), slot.files.value));
+    BULKHEAD_RETURN_IF_ERROR(Annotate(IoFromText(text, slot.v2, kind, limits), slot.files.value));
     if (slot.v2) break;  // one file for all four
   }
   return Ok();

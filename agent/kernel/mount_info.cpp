@@ -33,10 +33,12 @@ std::vector<std::string> Split(const std::string& text, char separator) {
 std::vector<std::string> SplitOptions(const std::string& text) {
   std::vector<std::string> parts;
   for (const std::string& part : Split(text, ',')) {
-    if (!parts.empty() && parts.back().ends_with('\\'))
-      parts.back().back() = ',', parts.back() += part;
-    else
+    if (parts.empty() || !parts.back().ends_with('\\')) {
       parts.push_back(part);
+      continue;
+    }
+    parts.back().back() = ',';
+    parts.back() += part;
   }
   for (std::string& part : parts) part = Unescape(part);
   return parts;

@@ -11,6 +11,8 @@ namespace bulkhead {
 Result<std::string_view> ReadSmall(int fd, const char* file, SmallBuffer& buffer) {
   const ssize_t n = ::pread(fd, buffer.data(), buffer.size(), 0);
   if (n < 0) return Errno(errno, fmt::format("{}: read", file));
+  if (static_cast<size_t>(n) == buffer.size())
+    return Errno(EFBIG, fmt::format("{}: read", file));  // the rest is unknown
   return std::string_view(buffer.data(), static_cast<size_t>(n));
 }
 

@@ -13,8 +13,7 @@ namespace bulkhead {
 enum class Part : uint8_t { kWidening, kNarrowing, kAll };
 
 struct LimitChange {
-  const Limits& asked;
-  const Limits& effective;  // what the kernel makes of `asked`
+  const Limits& effective;  // what the kernel makes of what is asked for
   const Limits& held;
 };
 

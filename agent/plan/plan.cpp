@@ -73,10 +73,9 @@ class Planner {
 
   void AddLimits(const CgroupPath& path, const LimitSpec& spec, const Limits& above, Part part) {
     const ObservedCgroup* cgroup = have_.Cgroup(path);
-    const Limits asked = AskedLimits(spec, host_.disks);
-    const Limits effective = host_.effective(path, asked, above);
+    const Limits effective = host_.effective(path, AskedLimits(spec, host_.disks), above);
     static const Limits kNone;
-    const LimitChange change{asked, effective, cgroup ? cgroup->limits : kNone};
+    const LimitChange change{effective, cgroup ? cgroup->limits : kNone};
     for (SetLimit& step : PlanLimits(path, change, part, host_.copied)) {
       step.on_shrink = spec.on_shrink;
       Add(std::move(step));

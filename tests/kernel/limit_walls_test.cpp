@@ -212,7 +212,7 @@ class RandomChanges : public LimitWalls {
     const Limits effective = tree().Effective(path, asked, above);
     const auto held = tree().ReadLimits(path);
     ASSERT_THAT(held, IsOk());
-    for (const SetLimit& step : PlanLimits(path, {asked, effective, *held}, part, tree().Copied()))
+    for (const SetLimit& step : PlanLimits(path, {effective, *held}, part, tree().Copied()))
       ASSERT_THAT(tree().SetLimit(step.path, step.id, step.value), IsOk()) << ToString(Step(step));
     if (part != Part::kWidening) {
       ASSERT_EQ(*tree().ReadLimits(path), effective) << path.value;

@@ -14,7 +14,7 @@ using ::testing::IsEmpty;
 std::vector<std::string> Steps(const Limits& held, const Limits& wanted, Part part = Part::kAll,
                                const std::set<LimitKind>& copied = {}) {
   std::vector<std::string> texts;
-  for (const SetLimit& step : PlanLimits({"acme"}, {wanted, wanted, held}, part, copied))
+  for (const SetLimit& step : PlanLimits({"acme"}, {wanted, held}, part, copied))
     texts.push_back(ToString(Step(step)).substr(6));
   return texts;
 }
@@ -62,11 +62,10 @@ TEST(PlanLimits, ASetThatIsExchangedNarrowsUnlessOthersHoldCopies) {
 }
 
 TEST(PlanLimits, WhatComesWithAnotherLimitIsSetToo) {
-  const Limits asked{{LimitKind::kMemoryMax, 400}};
   const Limits effective{{LimitKind::kMemoryMax, 400}, {LimitKind::kSwapMax, 0}};
   for (const Limits& held : {Limits{}, Limits{{LimitKind::kSwapMax, 8}}})
-    EXPECT_EQ(PlanLimits({"acme"}, {asked, effective, held}, Part::kAll, {}).size(), 2U);
-  const auto opened = PlanLimits({"acme"}, {asked, effective, {{LimitKind::kMemoryMax, 400}}}, Part::kAll, {});
+    EXPECT_EQ(PlanLimits({"acme"}, {effective, held}, Part::kAll, {}).size(), 2U);
+  const auto opened = PlanLimits({"acme"}, {effective, {{LimitKind::kMemoryMax, 400}}}, Part::kAll, {});
   ASSERT_EQ(opened.size(), 1U) << "somebody has lifted it behind our back";
   EXPECT_EQ(ToString(Step(opened[0])), "acme: memory.swap_max = 0");
 }
