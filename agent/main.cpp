@@ -41,8 +41,8 @@ void SayIfSetAside(const std::string& what, const std::string& file, EventLog& e
   events.Add("degraded", "", fmt::format("the {} was corrupt: it is kept as {}", what, file));
 }
 
-Status RunAgent(const Flags& flags, const v1::Config& config) {
-  BULKHEAD_RETURN_IF_ERROR(log::SetLevel(config.log().level()));
+Status RunAgent(const Flags& flags, const AgentConfig& config) {
+  BULKHEAD_RETURN_IF_ERROR(log::SetLevel(config.log_level));
   (void)std::signal(SIGPIPE, SIG_IGN);
   RaiseDescriptorLimit();  // before the tree takes its share
   BULKHEAD_ASSIGN(const auto loop, EventLoop::Create(kInbox));
@@ -50,18 +50,18 @@ Status RunAgent(const Flags& flags, const v1::Config& config) {
     BULKHEAD_RETURN_IF_ERROR(loop->AddSignal(signal, [&] { loop->Stop(); }));
   std::unique_ptr<Reloader> reloader;
   BULKHEAD_RETURN_IF_ERROR(loop->AddSignal(SIGHUP, [&] { reloader->Request([](const auto&) {}); }));
-  BULKHEAD_ASSIGN(const UniqueFd lock, LockState(config.paths().state()));
+  BULKHEAD_ASSIGN(const UniqueFd lock, LockState(config.state_path));
 
   const SystemClock clock;
   BULKHEAD_ASSIGN(const std::string boot_id, BootId());
-  BULKHEAD_ASSIGN(const Baseline baseline, ParseBaseline(config.network().baseline()));
+  BULKHEAD_ASSIGN(const Baseline baseline, ParseBaseline(config.baseline));
   BULKHEAD_ASSIGN(const std::string machine_id, MachineId());
   const uint64_t memory_bytes = HostMemory();
-  if (config.reserve().memory() > memory_bytes)
+  if (config.reserved_memory > memory_bytes)
     return InvalidArgument(
-        fmt::format("reserve.memory: {} bytes, but this host has {}", config.reserve().memory(), memory_bytes));
-  BULKHEAD_ASSIGN(const auto tree, LibcgroupTree::Create(config.cgroup().root()));
-  const NodeFacts facts{.node_id = config.node().id().empty() ? machine_id : config.node().id(),
+        fmt::format("reserve.memory: {} bytes, but this host has {}", config.reserved_memory, memory_bytes));
+  BULKHEAD_ASSIGN(const auto tree, LibcgroupTree::Create(config.cgroup_root));
+  const NodeFacts facts{.node_id = config.node_id.empty() ? machine_id : config.node_id,
                         .boot_id = boot_id,
                         .cgroup_root = tree->root_path(),
                         .cgroup_mode = tree->mode(),
@@ -71,15 +71,15 @@ Status RunAgent(const Flags& flags, const v1::Config& config) {
                         .started = clock.Wall()};
   // Before the data plane is touched: a socket in use means that another agent enforces.
   BULKHEAD_ASSIGN(auto listener,
-                  Listener::Create({.path = config.paths().socket(), .rules = RulesOf(config, tree->root_cgroup())}));
-  BULKHEAD_ASSIGN(const auto maps, BpfPolicy::Create(tree->root_path(), config.paths().bpffs()));
+                  Listener::Create({.path = config.socket_path, .rules = RulesOf(config, tree->root_cgroup())}));
+  BULKHEAD_ASSIGN(const auto maps, BpfPolicy::Create(tree->root_path(), config.bpffs_path));
   EventLog events(clock, kEvents);
   std::string aside;
-  BULKHEAD_ASSIGN(const auto store, StateStore::OpenOrSetAside(config.paths().state() + "/state.db",
+  BULKHEAD_ASSIGN(const auto store, StateStore::OpenOrSetAside(config.state_path + "/state.db",
                                                                {.encode = EncodeSpec, .decode = DecodeSpec}, aside));
   SayIfSetAside("desired state", aside, events);
-  BULKHEAD_ASSIGN(const auto ledger, Ledger::OpenOrSetAside(config.paths().state() + "/ledger.db", boot_id,
-                                                            config.usage().spool_max(), aside));
+  BULKHEAD_ASSIGN(const auto ledger,
+                  Ledger::OpenOrSetAside(config.state_path + "/ledger.db", boot_id, config.spool_max, aside));
   SayIfSetAside("ledger", aside, events);
 
   KernelUsage usage(*tree, *maps, clock);
@@ -95,7 +95,7 @@ Status RunAgent(const Flags& flags, const v1::Config& config) {
                  .events = events,
                  .disk_under = [](const std::string& path) { return DiskUnder(path); }},
                 baseline, [&](const LiveTask& task) { return meter->Final(task); });
-  engine.SetGuaranteed(memory_bytes, config.reserve().memory());
+  engine.SetGuaranteed(memory_bytes, config.reserved_memory);
   meter = std::make_unique<Meter>(Meter::Parts{
       .engine = engine, .sampler = sampler, .tenants = tenants, .events = events, .clock = clock, .recorded = [&] {
         controller.Wake();
@@ -111,13 +111,13 @@ Status RunAgent(const Flags& flags, const v1::Config& config) {
                .ready = [&] { return ready; },
                .load = [&] { return reloader->state(); },
                .reload = [&](const ReloadDone& done) { reloader->Request(done); },
-               .look_over = [&] { return LookOver(*tree, *maps, config.paths().state()); }},
+               .look_over = [&] { return LookOver(*tree, *maps, config.state_path); }},
               facts);
   BULKHEAD_ASSIGN(auto server, Server::Start(std::move(listener), *loop, api));
 
   BULKHEAD_RETURN_IF_ERROR(Annotate(engine.Recover(), "recover the desired state"));
   BULKHEAD_RETURN_IF_ERROR(meter->Recover());
-  BULKHEAD_ASSIGN(const auto sampling, loop->AddTimer(SamplingPeriod(config), [&] { meter->Round(); }));
+  BULKHEAD_ASSIGN(const auto sampling, loop->AddTimer(config.sampling_period, [&] { meter->Round(); }));
   BULKHEAD_RETURN_IF_ERROR(loop->AddTimer(kReconcilePeriod, [&] { engine.Reconcile(); }).status());
   BULKHEAD_RETURN_IF_ERROR(loop->AddTimer(kRootPeriod, [&] { engine.WatchRoot(); }).status());
   BULKHEAD_RETURN_IF_ERROR(loop->AddTimer(kRemovalPeriod, [&] { engine.ContinueRemovals(); }).status());
@@ -154,7 +154,7 @@ Status RunAgent(const Flags& flags, const v1::Config& config) {
              return ReadConfig(flags);
            }}));
   reloader->Begin();
-  BULKHEAD_RETURN_IF_ERROR(controller.Set(config.controller()));
+  BULKHEAD_RETURN_IF_ERROR(controller.Set(config.controller));
   BULKHEAD_RETURN_IF_ERROR(FeedWatchdog(*loop));
 
   ready = true;

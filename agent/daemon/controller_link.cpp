@@ -2,23 +2,23 @@
 
 namespace bulkhead {
 
-ReportOptions ControllerLink::Options(const v1::ControllerConfig& config) const {
-  return {.address = config.address(),
-          .tls_ca = config.tls().ca(),
-          .tls_cert = config.tls().cert(),
-          .tls_key = config.tls().key(),
+ReportOptions ControllerLink::Options(const ControllerTarget& target) const {
+  return {.address = target.address,
+          .tls_ca = target.tls_ca,
+          .tls_cert = target.tls_cert,
+          .tls_key = target.tls_key,
           .node_id = facts_.node_id,
           .boot_id = facts_.boot_id};
 }
 
-Status ControllerLink::Check(const v1::ControllerConfig& config) const {
-  return config.address().empty() ? Ok() : ReportClient::Check(Options(config)).status();
+Status ControllerLink::Check(const ControllerTarget& target) const {
+  return target.address.empty() ? Ok() : ReportClient::Check(Options(target)).status();
 }
 
-Status ControllerLink::Set(const v1::ControllerConfig& config) {
+Status ControllerLink::Set(const ControllerTarget& target) {
   Stop();
-  if (config.address().empty()) return Ok();
-  BULKHEAD_ASSIGN(client_, ReportClient::Start(Options(config), ledger_, [this](std::function<void()> work) {
+  if (target.address.empty()) return Ok();
+  BULKHEAD_ASSIGN(client_, ReportClient::Start(Options(target), ledger_, [this](std::function<void()> work) {
                     return loop_.Post(std::move(work));
                   }));
   return Ok();
@@ -33,6 +33,6 @@ void ControllerLink::Stop() {
   client_.reset();
 }
 
-v1::ControllerState ControllerLink::State() const { return client_ ? client_->State() : v1::ControllerState(); }
+ReportState ControllerLink::State() const { return client_ ? client_->State() : ReportState(); }
 
 }  // namespace bulkhead

@@ -5,10 +5,10 @@
 
 #include "agent/base/event_loop.h"
 #include "agent/base/status.h"
+#include "agent/manifest/agent_config.h"
 #include "agent/rpc/node_api.h"
 #include "agent/rpc/report_client.h"
 #include "agent/usage/ledger.h"
-#include "bulkhead/v1/config.pb.h"
 
 namespace bulkhead {
 
@@ -19,15 +19,15 @@ class ControllerLink {
       : facts_(facts), ledger_(ledger), loop_(loop) {}
 
   // What Set would say.
-  Status Check(const v1::ControllerConfig& config) const;
+  Status Check(const ControllerTarget& target) const;
   // Ends the stream that there is and dials this controller, or none. After an error there is none.
-  Status Set(const v1::ControllerConfig& config);
+  Status Set(const ControllerTarget& target);
   void Wake();  // there are new records
   void Stop();
-  v1::ControllerState State() const;
+  ReportState State() const;
 
  private:
-  ReportOptions Options(const v1::ControllerConfig& config) const;
+  ReportOptions Options(const ControllerTarget& target) const;
 
   const NodeFacts& facts_;
   Ledger& ledger_;

@@ -1,7 +1,6 @@
 // The fields of the configuration that may change while the agent runs, and who has to be told.
 #pragma once
 
-#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -10,15 +9,14 @@
 #include "agent/base/status.h"
 #include "agent/daemon/controller_link.h"
 #include "agent/daemon/metrics_endpoint.h"
+#include "agent/manifest/agent_config.h"
 #include "agent/rpc/server.h"
 #include "agent/usage/ledger.h"
-#include "bulkhead/v1/config.pb.h"
 
 namespace bulkhead {
 
 // Of the configuration as it is at the time.
-std::chrono::nanoseconds SamplingPeriod(const v1::Config& config);
-AccessRules RulesOf(const v1::Config& config, const std::string& tenant_root);
+AccessRules RulesOf(const AgentConfig& config, const std::string& tenant_root);
 
 // Core thread only.
 class LiveConfig {
@@ -32,7 +30,7 @@ class LiveConfig {
     MetricsEndpoint::Parts metrics;
     std::string tenant_root;
   };
-  LiveConfig(Parts parts, v1::Config running) : parts_(std::move(parts)), running_(std::move(running)) {}
+  LiveConfig(Parts parts, AgentConfig running) : parts_(std::move(parts)), running_(std::move(running)) {}
 
   // At start: begins to offer metrics. After an error there are none, and the next reload tries again.
   Status OpenMetrics();
@@ -40,17 +38,17 @@ class LiveConfig {
   // Does what may fail on the way from the running configuration to `next`, without bringing it into force: that is
   // what the returned closure does. To drop it changes nothing.
   using Commit = std::function<void()>;
-  Result<Commit> Prepare(const v1::Config& next);
+  Result<Commit> Prepare(const AgentConfig& next);
 
-  const v1::Config& running() const { return running_; }
+  const AgentConfig& running() const { return running_; }
 
  private:
   using Endpoint = std::shared_ptr<MetricsEndpoint>;  // shared: closures are copied
-  Result<Endpoint> Open(const v1::Config& config) const;
-  void Take(const v1::Config& next, const Endpoint& metrics);
+  Result<Endpoint> Open(const AgentConfig& config) const;
+  void Take(const AgentConfig& next, const Endpoint& metrics);
 
   Parts parts_;
-  v1::Config running_;
+  AgentConfig running_;
   Endpoint metrics_;
 };
 

@@ -23,9 +23,9 @@ MetricsCollector MakeCollector(const NodeMetricsParts& parts) {
                                  snapshot.started = parts.facts.started;
                                  snapshot.ready = parts.ready();
                                  snapshot.rounds = parts.meter.rounds();
-                                 const v1::ControllerState controller = parts.controller.State();
-                                 snapshot.controller_configured = !controller.address().empty();
-                                 snapshot.controller_connected = controller.connected();
+                                 const ReportState controller = parts.controller.State();
+                                 snapshot.controller_configured = !controller.address.empty();
+                                 snapshot.controller_connected = controller.connected;
                                  snapshot.calls = parts.server.calls();
                                  const LoadState load = parts.load();
                                  snapshot.loaded = load.error.ok();

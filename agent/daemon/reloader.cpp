@@ -9,7 +9,7 @@
 
 #include "agent/base/log.h"
 #include "agent/daemon/startup.h"
-#include "agent/manifest/config_changes.h"
+#include "agent/manifest/agent_config.h"
 #include "agent/manifest/manifest.h"
 #include "agent/rpc/convert.h"
 
@@ -33,7 +33,7 @@ Result<std::vector<ObjectSpec>> LoadSpecs(const std::string& folder) {
 }
 
 // The fields that come into force; an error that names all others.
-Result<std::vector<std::string>> ChangedFields(const v1::Config& running, const v1::Config& next) {
+Result<std::vector<std::string>> ChangedFields(const AgentConfig& running, const AgentConfig& next) {
   std::vector<std::string> changed;
   std::vector<std::string> fixed;
   for (const ConfigChange& change : ConfigChanges(running, next))
@@ -89,14 +89,14 @@ void Reloader::Begin() {
 }
 
 Result<ReloadReport> Reloader::ApplyManifests() {
-  BULKHEAD_ASSIGN(const auto specs, LoadSpecs(parts_.config.running().paths().manifests()));
+  BULKHEAD_ASSIGN(const auto specs, LoadSpecs(parts_.config.running().manifests_path));
   BULKHEAD_ASSIGN(auto objects, parts_.engine.Apply(specs, {.manifests = true}));
   return ReloadReport{{}, std::move(objects)};
 }
 
 void Reloader::Request(const ReloadDone& done) {
   NotifyReloading();
-  const Status posted = files_->Post([this, done, folder = parts_.config.running().paths().manifests()] {
+  const Status posted = files_->Post([this, done, folder = parts_.config.running().manifests_path] {
     auto files = std::make_shared<Result<Files>>(Read(folder));
     const Status back = parts_.core.Post([this, files, done] {
       const Result<ReloadReport> report = files->ok() ? Take(**files) : files->status();

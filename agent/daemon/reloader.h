@@ -26,7 +26,7 @@ class Reloader {
     EventLog& events;
     const Clock& clock;
     LiveConfig& config;
-    std::function<Result<v1::Config>()> read_config;  // any thread
+    std::function<Result<AgentConfig>()> read_config;  // any thread
   };
   static Result<std::unique_ptr<Reloader>> Start(Parts parts);
   ~Reloader() { Stop(); }
@@ -45,7 +45,7 @@ class Reloader {
 
  private:
   struct Files {
-    v1::Config config;
+    AgentConfig config;
     std::vector<ObjectSpec> specs;
   };
   explicit Reloader(Parts parts) : parts_(std::move(parts)) {}

@@ -18,7 +18,6 @@
 
 #include "agent/base/file_io.h"
 #include "agent/base/version.h"
-#include "agent/manifest/manifest.h"
 
 namespace bulkhead {
 namespace {
@@ -46,10 +45,10 @@ std::optional<int> ParseFlags(int argc, char** argv, Flags& flags) {
   }
 }
 
-Result<v1::Config> ReadConfig(const Flags& flags) {
-  if (!flags.config.empty()) return LoadConfig(flags.config);
-  auto config = LoadConfig(kDefaultConfig);
-  if (config.status().code() == StatusCode::kNotFound) return DefaultConfig();
+Result<AgentConfig> ReadConfig(const Flags& flags) {
+  if (!flags.config.empty()) return LoadAgentConfig(flags.config);
+  auto config = LoadAgentConfig(kDefaultConfig);
+  if (config.status().code() == StatusCode::kNotFound) return DefaultAgentConfig();
   return config;
 }
 

@@ -7,7 +7,7 @@
 #include "agent/base/event_loop.h"
 #include "agent/base/status.h"
 #include "agent/base/unique_fd.h"
-#include "bulkhead/v1/config.pb.h"
+#include "agent/manifest/agent_config.h"
 
 namespace bulkhead {
 
@@ -19,7 +19,7 @@ struct Flags {
 std::optional<int> ParseFlags(int argc, char** argv, Flags& flags);
 
 // The file of --config, or /etc/bulkhead/bulkheadd.yaml, or, without that file, the defaults.
-Result<v1::Config> ReadConfig(const Flags& flags);
+Result<AgentConfig> ReadConfig(const Flags& flags);
 
 // Which file that is, absolute; empty: none.
 std::string ConfigFile(const Flags& flags);

@@ -1,7 +1,7 @@
-#include "agent/manifest/config_changes.h"
-
 #include <google/protobuf/util/message_differencer.h>
 
+#include "agent/manifest/agent_config.h"
+#include "bulkhead/v1/config.pb.h"
 #include "bulkhead/v1/options.pb.h"
 
 namespace bulkhead {
@@ -36,9 +36,9 @@ void Compare(const Message& running, const Message& next, const std::string& pre
 
 }  // namespace
 
-std::vector<ConfigChange> ConfigChanges(const v1::Config& running, const v1::Config& next) {
+std::vector<ConfigChange> ConfigChanges(const AgentConfig& running, const AgentConfig& next) {
   std::vector<ConfigChange> changes;
-  Compare(running, next, "", false, changes);
+  Compare(*running.source, *next.source, "", false, changes);
   return changes;
 }
 

@@ -12,6 +12,7 @@
 #include "agent/engine/engine.h"
 #include "agent/engine/event_log.h"
 #include "agent/model/diagnosis.h"
+#include "agent/rpc/report_state.h"
 #include "agent/usage/ledger.h"
 #include "agent/usage/sampler.h"
 #include "bulkhead/v1/node_service.pb.h"
@@ -56,7 +57,7 @@ class NodeApi {
     // The kernel's counters of a tenant's cgroup, without the network's.
     std::function<Result<UsageReading>(const TenantId&)> read_tenant;
     std::function<std::vector<MapUse>()> map_use;
-    std::function<v1::ControllerState()> controller;
+    std::function<ReportState()> controller;
     std::function<bool()> ready;
     std::function<LoadState()> load;
     // Begins a reload. The answer comes on the core thread, an error on any; an agent that stops destroys the closure.

@@ -41,9 +41,13 @@ Status NodeApi::GetNode(const v1::GetNodeRequest&, v1::GetNodeResponse& response
     entry.set_used(use.used);
     entry.set_capacity(use.capacity);
   }
-  *response.mutable_controller() = parts_.controller();
-  response.mutable_controller()->set_last_sequence(parts_.ledger.last_sequence());
-  response.mutable_controller()->set_acknowledged_sequence(parts_.ledger.acknowledged_sequence());
+  const ReportState reporting = parts_.controller();
+  v1::ControllerState& controller = *response.mutable_controller();
+  controller.set_address(reporting.address);
+  controller.set_connected(reporting.connected);
+  controller.set_error(reporting.error);
+  controller.set_last_sequence(parts_.ledger.last_sequence());
+  controller.set_acknowledged_sequence(parts_.ledger.acknowledged_sequence());
 
   const DesiredState& desired = parts_.engine.desired();
   response.set_tenants(static_cast<uint32_t>(desired.tenants.size()));
@@ -92,8 +96,8 @@ Status NodeApi::Diagnose(const v1::DiagnoseRequest&, v1::DiagnoseResponse& respo
   facts.spool_bytes = parts_.ledger.spool_bytes();
   facts.spool_max = parts_.ledger.spool_max();
   facts.thinned_records = parts_.ledger.thinned_records();
-  const v1::ControllerState controller = parts_.controller();
-  facts.controller = {controller.address(), controller.connected(), controller.error(),
+  const ReportState controller = parts_.controller();
+  facts.controller = {controller.address, controller.connected, controller.error,
                       parts_.ledger.last_sequence() - parts_.ledger.acknowledged_sequence()};
   for (const Finding& finding : ::bulkhead::Diagnose(facts)) {
     v1::Finding& entry = *response.add_findings();

@@ -75,15 +75,9 @@ void ReportClient::Stop() {
   if (thread_.joinable()) thread_.join();
 }
 
-v1::ControllerState ReportClient::State() const {
+ReportState ReportClient::State() const {
   const Connection connection = connection_.Get();
-  v1::ControllerState state;
-  state.set_address(options_.address);
-  state.set_connected(connection.connected);
-  state.set_error(connection.error);
-  state.set_last_sequence(ledger_.last_sequence());
-  state.set_acknowledged_sequence(ledger_.acknowledged_sequence());
-  return state;
+  return {options_.address, connection.connected, connection.error};
 }
 
 void ReportClient::Run() {

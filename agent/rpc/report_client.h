@@ -14,6 +14,7 @@
 #include "agent/base/mailbox.h"
 #include "agent/base/status.h"
 #include "agent/rpc/report_call.h"
+#include "agent/rpc/report_state.h"
 #include "agent/usage/ledger.h"
 #include "bulkhead/v1/node_service.pb.h"
 
@@ -55,8 +56,8 @@ class ReportClient {
   void Wake();  // there are new records; any thread
   void Stop();  // ends the connection and the thread; what was not acknowledged stays in the ledger
 
-  // What GetNode shows. The sequences are the ledger's: core thread only.
-  v1::ControllerState State() const;
+  // Any thread.
+  ReportState State() const;
 
  private:
   struct Connection {

@@ -141,7 +141,7 @@ LiveNode::LiveNode(Options options) : events(clock, options.events) {
                      .clock = clock,
                      .read_tenant = [this](const TenantId& tenant) { return usage.Read(PathOf(tenant)); },
                      .map_use = [this] { return maps.Use(); },
-                     .controller = [] { return v1::ControllerState(); },
+                     .controller = [] { return ReportState(); },
                      .ready = [] { return true; },
                      .load = [] { return LoadState{}; },
                      .reload = options.reload,

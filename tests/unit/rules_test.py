@@ -27,7 +27,7 @@ EDGES = {
     "daemon": {"base", "model", "manifest", "kernel", "engine", "usage", "metrics", "rpc"},  # parts of main.cpp
 }
 CONTROLLER_MAY = {"base", "manifest"}
-PROTO_FOLDERS = ("agent/manifest/", "agent/rpc/", "agent/cli/", "agent/daemon/", "agent/main.cpp", "controller/", "tests/")
+PROTO_FOLDERS = ("agent/manifest/", "agent/rpc/", "agent/cli/", "controller/", "tests/")
 KERNEL_FOLDERS = ("agent/kernel/", "bpf/", "tests/")
 PURE_FOLDERS = ("agent/model/", "agent/plan/")
 SINGLE_FILES = {"agent/main.cpp"}  # wiring: may include everything
